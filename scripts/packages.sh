@@ -1,0 +1,29 @@
+# Sourced by ./run and ./test: installs the Debian packages that are missing.
+
+build_packages="g++ cmake ninja-build ccache ca-certificates
+  libboost1.81-dev libboost-json1.81-dev librocksdb-dev libspdlog-dev libcli11-dev
+  prometheus-cpp-dev libssl-dev zlib1g-dev"
+
+test_packages="clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14 libgtest-dev
+  libgmock-dev openssl curl procps mount"
+
+bench_packages="wrk libbenchmark-dev"
+
+install_missing() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  echo "installing ${missing[*]}" >&2
+  local root=()
+  [ "$(id -u)" -eq 0 ] || root=(sudo)
+  "${root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >&2
+}
+
+# Node.js and npm, from Debian where the machine has none of its own.
+install_node() {
+  command -v node >/dev/null && command -v npm >/dev/null || install_missing nodejs npm
+}

@@ -1,0 +1,175 @@
+#include "api/body.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cctype>
+
+namespace colloquy::api {
+namespace {
+
+constexpr std::size_t kMaxDepth = 16;
+
+// "application/json", with or without parameters, or a "+json" type.
+bool is_json_type(std::string_view content_type) {
+  auto type = content_type.substr(0, content_type.find(';'));
+  while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
+  std::string lower(type);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lower == "application/json" ||
+         (lower.starts_with("application/") && lower.ends_with("+json"));
+}
+
+}  // namespace
+
+Body::Body(const http::Request& request, Empty empty) {
+  if (request.body.empty() && empty == Empty::kIsEmptyObject) return;
+  auto content_type = request.header("Content-Type");
+  if (!content_type || !is_json_type(*content_type)) {
+    throw Error(ErrorCode::kUnsupportedMedia,
+                "The body must be JSON: send Content-Type: application/json.");
+  }
+  boost::json::parse_options options;
+  options.max_depth = kMaxDepth;
+  boost::json::error_code error;
+  auto value = boost::json::parse(request.body, error, {}, options);
+  if (error) throw malformed("The body is not valid JSON: " + error.message() + ".");
+  if (!value.is_object()) throw malformed("The body must be a JSON object.");
+  object_ = std::move(value.as_object());
+}
+
+const boost::json::value* Body::find(std::string_view name) {
+  read_.emplace(name);
+  return object_.if_contains(name);
+}
+
+bool Body::has(std::string_view name) const { return object_.contains(name); }
+
+bool Body::is_null(std::string_view name) {
+  const auto* value = find(name);
+  return value != nullptr && value->is_null();
+}
+
+void Body::refuse(std::string field, std::string message) {
+  errors_.push_back({std::move(field), std::move(message)});
+}
+
+std::optional<std::string> Body::optional_string(std::string_view name) {
+  const auto* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string()) {
+    refuse(std::string(name), "must be a string");
+    return std::nullopt;
+  }
+  return std::string(value->get_string());
+}
+
+std::string Body::required_string(std::string_view name) {
+  if (find(name) == nullptr) {
+    refuse(std::string(name), "is missing");
+    return "";
+  }
+  return optional_string(name).value_or("");
+}
+
+std::optional<bool> Body::optional_boolean(std::string_view name) {
+  const auto* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_bool()) {
+    refuse(std::string(name), "must be true or false");
+    return std::nullopt;
+  }
+  return value->get_bool();
+}
+
+std::optional<std::int64_t> Body::optional_integer(std::string_view name, std::int64_t least,
+                                                   std::int64_t most) {
+  const auto* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  boost::json::error_code error;
+  auto number = value->is_number() ? value->to_number<std::int64_t>(error) : 0;
+  if (!value->is_number() || error || number < least || number > most) {
+    refuse(std::string(name),
+           "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::optional<double> Body::optional_number(std::string_view name, double least, double most) {
+  const auto* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number()) {
+    refuse(std::string(name), "must be a number");
+    return std::nullopt;
+  }
+  auto number = value->to_number<double>();
+  if (!(number >= least && number <= most)) {
+    refuse(std::string(name), "is out of range");
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::vector<std::string> Body::string_or_strings(std::string_view name, std::size_t most,
+                                                 std::size_t most_bytes) {
+  const auto* value = find(name);
+  if (value == nullptr) return {};
+  std::vector<std::string> strings;
+  bool good = true;
+  if (value->is_string()) {
+    strings.emplace_back(value->get_string());
+  } else if (value->is_array()) {
+    for (const auto& element : value->get_array()) {
+      good = good && element.is_string() && strings.size() < most;
+      if (!good) break;
+      strings.emplace_back(element.get_string());
+    }
+  } else {
+    good = false;
+  }
+  for (const auto& text : strings) good = good && !text.empty() && text.size() <= most_bytes;
+  if (!good) {
+    refuse(std::string(name), "must be a string or at most " + std::to_string(most) +
+                                  " strings, none of them empty or longer than " +
+                                  std::to_string(most_bytes) + " bytes");
+    return {};
+  }
+  return strings;
+}
+
+std::optional<std::map<std::string, std::string>> Body::string_map(std::string_view name,
+                                                                   std::set<std::string>* nulls) {
+  const auto* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_object()) {
+    refuse(std::string(name), "must be an object of strings");
+    return std::nullopt;
+  }
+  std::map<std::string, std::string> map;
+  for (const auto& member : value->get_object()) {
+    std::string key(member.key());
+    if (member.value().is_string()) {
+      map.emplace(std::move(key), std::string(member.value().get_string()));
+    } else if (member.value().is_null() && nulls != nullptr) {
+      nulls->insert(std::move(key));
+    } else {
+      refuse(std::string(name) + "." + key, "must be a string");
+    }
+  }
+  return map;
+}
+
+void Body::finish() {
+  for (const auto& member : object_) {
+    if (!read_.contains(std::string_view(member.key()))) {
+      refuse(std::string(member.key()), "is not a field of this request");
+    }
+  }
+  if (errors_.empty()) return;
+  Error error(ErrorCode::kInvalid, "The request has an invalid field.");
+  for (auto& [field, message] : errors_) error.add_field(std::move(field), std::move(message));
+  throw error;
+}
+
+}  // namespace colloquy::api

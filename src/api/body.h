@@ -1,0 +1,60 @@
+// Reads the JSON object that a client sent, field by field, and refuses what is
+// not asked for: a misspelled field is never silently ignored.
+//
+//   Body body(request);
+//   auto title = body.optional_string("title");
+//   body.finish();                       // throws kInvalid, naming every bad field
+//
+// Errors of the constructor: kUnsupportedMedia (not JSON by its Content-Type),
+// kMalformed (not JSON, not an object). For one request on one event loop.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "http/message.h"
+
+namespace colloquy::api {
+
+class Body {
+ public:
+  enum class Empty : std::uint8_t { kRefused, kIsEmptyObject };
+  explicit Body(const http::Request& request, Empty empty = Empty::kRefused);
+
+  // Each notes a field of the wrong type and returns nullopt for it.
+  std::optional<std::string> optional_string(std::string_view name);
+  std::string required_string(std::string_view name);
+  std::optional<bool> optional_boolean(std::string_view name);
+  std::optional<std::int64_t> optional_integer(std::string_view name, std::int64_t least,
+                                               std::int64_t most);
+  std::optional<double> optional_number(std::string_view name, double least, double most);
+  // A string, or an array of at most `most` strings.
+  std::vector<std::string> string_or_strings(std::string_view name, std::size_t most,
+                                             std::size_t most_bytes);
+  // An object whose values are strings; null is a value of its own only where `nulls` is given, and
+  // then the keys that are null are put there.
+  std::optional<std::map<std::string, std::string>> string_map(
+      std::string_view name, std::set<std::string>* nulls = nullptr);
+  bool has(std::string_view name) const;
+  bool is_null(std::string_view name);
+
+  void refuse(std::string field, std::string message);
+  // Throws kInvalid when a field was refused, or when there is one that nobody has read.
+  void finish();
+
+ private:
+  const boost::json::value* find(std::string_view name);
+
+  boost::json::object object_;
+  std::set<std::string, std::less<>> read_;
+  std::vector<FieldError> errors_;
+};
+
+}  // namespace colloquy::api

@@ -1,0 +1,100 @@
+#include "api/body.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace colloquy::api {
+namespace {
+
+using ::testing::ElementsAre;
+
+http::Request json_request(std::string body, std::string type = "application/json") {
+  http::Request request;
+  request.headers.push_back({"Content-Type", std::move(type)});
+  request.body = std::move(body);
+  return request;
+}
+
+ErrorCode refusal(const http::Request& request) {
+  try {
+    Body body(request);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "accepted " << request.body;
+  return ErrorCode::kInternal;
+}
+
+std::vector<std::string> bad_fields(Body& body) {
+  std::vector<std::string> names;
+  try {
+    body.finish();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalid);
+    for (const auto& field : error.fields()) names.push_back(field.field);
+  }
+  return names;
+}
+
+TEST(Body, RefusesWhatIsNoJsonObject) {
+  for (const char* text : {"", "{", "[]", "null", "\"a\"", "{\"a\":1}x", "{\"a\":\"\xff\"}",
+                           "{\"a\":\"\\ud800\"}", "{a:1}", "nan"}) {
+    EXPECT_EQ(refusal(json_request(text)), ErrorCode::kMalformed) << text;
+  }
+  std::string deep = "{\"a\":" + std::string(5000, '[') + std::string(5000, ']') + "}";
+  EXPECT_EQ(refusal(json_request(deep)), ErrorCode::kMalformed);
+}
+
+TEST(Body, RefusesOtherContentTypesAndTakesJsonWithParameters) {
+  EXPECT_EQ(refusal(json_request("{}", "text/plain")), ErrorCode::kUnsupportedMedia);
+  EXPECT_EQ(refusal(json_request("{}", "application/jsonx")), ErrorCode::kUnsupportedMedia);
+  EXPECT_EQ(refusal(json_request("{}", "")), ErrorCode::kUnsupportedMedia);
+  EXPECT_NO_THROW(Body(json_request("{}", "Application/JSON; charset=utf-8")));
+  EXPECT_NO_THROW(Body(json_request("{}", "application/merge-patch+json")));
+}
+
+TEST(Body, NamesEveryFieldOfTheWrongTypeAndEveryUnknownOne) {
+  Body body(json_request(
+      R"({"title":1,"pinned":"yes","count":1.5,"heat":"x","stop":[1],"metadata":{"a":2},"typo":0})"));
+  EXPECT_EQ(body.optional_string("title"), std::nullopt);
+  EXPECT_EQ(body.optional_boolean("pinned"), std::nullopt);
+  EXPECT_EQ(body.optional_integer("count", 0, 10), std::nullopt);
+  EXPECT_EQ(body.optional_number("heat", 0, 1), std::nullopt);
+  EXPECT_TRUE(body.string_or_strings("stop", 4, 10).empty());
+  body.string_map("metadata");
+  EXPECT_EQ(body.required_string("prompt"), "");
+  EXPECT_THAT(bad_fields(body), ElementsAre("title", "pinned", "count", "heat", "stop",
+                                            "metadata.a", "prompt", "typo"));
+}
+
+TEST(Body, ReadsWhatIsRight) {
+  Body body(json_request(
+      R"({"title":"é","count":3,"heat":1,"one":"x","many":["a","b"],"metadata":{"k":"v","gone":null}})"));
+  EXPECT_EQ(body.optional_string("title"), "é");
+  EXPECT_EQ(body.optional_integer("count", 0, 3), 3);
+  EXPECT_EQ(body.optional_number("heat", 0, 2), 1.0);
+  EXPECT_THAT(body.string_or_strings("one", 4, 10), ElementsAre("x"));
+  EXPECT_THAT(body.string_or_strings("many", 4, 10), ElementsAre("a", "b"));
+  std::set<std::string> nulls;
+  auto metadata = body.string_map("metadata", &nulls);
+  EXPECT_EQ(metadata->at("k"), "v");
+  EXPECT_TRUE(nulls.contains("gone"));
+  EXPECT_NO_THROW(body.finish());
+}
+
+TEST(Body, NumbersOutsideTheirRangeAreRefused) {
+  for (const char* text : {"0", "11", "-1", "1e30", "99999999999999999999"}) {
+    Body body(json_request(std::string(R"({"n":)") + text + "}"));
+    EXPECT_EQ(body.optional_integer("n", 1, 10), std::nullopt) << text;
+    EXPECT_THAT(bad_fields(body), ElementsAre("n"));
+  }
+}
+
+TEST(Body, AnEmptyBodyIsAnObjectOnlyWhereThatIsAllowed) {
+  http::Request request;
+  EXPECT_NO_THROW(Body(request, Body::Empty::kIsEmptyObject));
+  EXPECT_THROW(Body(request, Body::Empty::kRefused), Error);
+}
+
+}  // namespace
+}  // namespace colloquy::api

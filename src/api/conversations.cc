@@ -1,0 +1,154 @@
+// POST, GET /conversations; GET, PATCH, DELETE /conversations/{conversation_id}; PUT …/title.
+#include <utility>
+
+#include "api/body.h"
+#include "api/message_list.h"
+#include "api/objects.h"
+#include "api/request_fields.h"
+#include "api/services.h"
+#include "base/error.h"
+
+namespace colloquy::api {
+namespace {
+
+constexpr const char* kDefaultTitle = "New Conversation";
+
+http::Response conversation_reply(int status, const store::Conversation& conversation) {
+  std::string body;
+  JsonWriter json(body);
+  write_conversation(json, conversation);
+  auto response = json_reply(status, std::move(body));
+  set_entity_tag(response, conversation);
+  return response;
+}
+
+Task<http::Response> create(Services& services, http::Request& request) {
+  Body body(request, Body::Empty::kIsEmptyObject);
+  store::NewConversation fresh;
+  fresh.title = body.optional_string("title").value_or(kDefaultTitle);
+  fresh.system_prompt = body.optional_string("system_prompt").value_or("");
+  fresh.metadata = body.string_map("metadata").value_or(store::Metadata());
+  fresh.ttl_seconds = body.optional_integer("ttl_seconds", 1, limits::kTtlSecondsMax);
+  body.finish();
+  auto key = idempotency_key_of(request, services.clock.now_s());
+  auto created =
+      co_await services.conversations.create(request.user, std::move(fresh), std::move(key));
+  auto response = conversation_reply(201, created.conversation);
+  response.set_header("Location", "/conversations/" + created.conversation.id.to_string());
+  co_return response;
+}
+
+Task<http::Response> list(Services& services, http::Request& request) {
+  auto limit = limit_of(request).value_or(limits::kPageDefault);
+  auto cursor = id_parameter<ConversationId>(request, "cursor");
+  auto page = co_await services.conversations.list(request.user, limit, cursor);
+  std::string body;
+  body.reserve(page.conversations.size() * 320 + 2);
+  JsonWriter json(body);
+  json.begin_array();
+  for (const auto& conversation : page.conversations) write_conversation(json, conversation);
+  json.end_array();
+  auto response = json_reply(200, std::move(body));
+  if (page.next) {
+    response.set_header("Link", "</conversations?limit=" + std::to_string(limit) +
+                                    "&cursor=" + page.next->to_string() + ">; rel=\"next\"");
+  }
+  co_return response;
+}
+
+Task<http::Response> get(Services& services, http::Request& request) {
+  auto id = conversation_id_of(request);
+  auto selection = MessageSelection::of_request(request);
+  auto conversation = co_await services.conversations.get(request.user, id);
+  std::string head = "{\"conversation\":";
+  JsonWriter json(head);
+  write_conversation(json, conversation);
+  head += ",\"messages\":";
+  auto response = co_await list_messages(services.conversations, request.user, id, selection,
+                                         std::move(head), "}");
+  set_entity_tag(response, conversation);
+  co_return response;
+}
+
+// Labels are merged (RFC 7396): null takes one away, and all where it stands for the whole.
+std::optional<store::MetadataPatch> read_metadata_patch(Body& body) {
+  if (!body.has("metadata")) return std::nullopt;
+  store::MetadataPatch patch;
+  if (body.is_null("metadata")) {
+    patch.clear_first = true;
+    return patch;
+  }
+  std::set<std::string> removed;
+  auto pairs = body.string_map("metadata", &removed);
+  if (!pairs) return std::nullopt;
+  for (auto& [key, value] : *pairs) patch.pairs[key] = std::move(value);
+  for (const auto& key : removed) patch.pairs[key] = std::nullopt;
+  return patch;
+}
+
+Task<http::Response> patch(Services& services, http::Request& request) {
+  auto id = conversation_id_of(request);
+  Body body(request);
+  store::ConversationPatch patch;
+  patch.title = body.optional_string("title");
+  patch.pinned = body.optional_boolean("pinned");
+  patch.archived = body.optional_boolean("archived");
+  // Null takes a setting away, as in a JSON merge patch (RFC 7396).
+  if (body.is_null("system_prompt")) {
+    patch.system_prompt = "";
+  } else {
+    patch.system_prompt = body.optional_string("system_prompt");
+  }
+  if (body.is_null("ttl_seconds")) {
+    patch.ttl_seconds = std::optional<std::int64_t>();
+  } else if (body.has("ttl_seconds")) {
+    patch.ttl_seconds = body.optional_integer("ttl_seconds", 1, limits::kTtlSecondsMax);
+  }
+  patch.metadata = read_metadata_patch(body);
+  body.finish();
+  auto changed = co_await services.conversations.update(request.user, id, std::move(patch),
+                                                        if_match_of(request));
+  co_return conversation_reply(200, changed);
+}
+
+Task<http::Response> put_title(Services& services, http::Request& request) {
+  auto id = conversation_id_of(request);
+  store::ConversationPatch patch;
+  if (const auto* title = request.query_parameter("title")) {
+    patch.title = *title;
+  } else {
+    Body body(request, Body::Empty::kIsEmptyObject);
+    patch.title = body.required_string("title");
+    body.finish();
+  }
+  auto changed = co_await services.conversations.update(request.user, id, std::move(patch),
+                                                        if_match_of(request));
+  co_return conversation_reply(200, changed);
+}
+
+Task<http::Response> remove(Services& services, http::Request& request) {
+  auto id = conversation_id_of(request);
+  co_await services.conversations.remove(request.user, id, if_match_of(request));
+  http::Response response;
+  response.status = 204;
+  co_return response;
+}
+
+}  // namespace
+
+void add_conversation_routes(http::Router& router, Services& services) {
+  using http::Method;
+  auto add = [&](Method method, const char* path, auto handler) {
+    router.add({method, path, false, [&services, handler](http::Request& request) {
+                  return handler(services, request);
+                }});
+  };
+  add(Method::kPost, "/conversations", create);
+  add(Method::kGet, "/conversations", list);
+  add(Method::kGet, "/conversations/{conversation_id}", get);
+  add(Method::kPatch, "/conversations/{conversation_id}", patch);
+  add(Method::kDelete, "/conversations/{conversation_id}", remove);
+  add(Method::kPut, "/conversations/{conversation_id}/title", put_title);
+}
+
+}  // namespace colloquy::api

@@ -1,0 +1,116 @@
+#include "api/message_list.h"
+
+#include <memory>
+#include <utility>
+
+#include "api/objects.h"
+#include "api/request_fields.h"
+#include "base/error.h"
+#include "base/limits.h"
+
+namespace colloquy::api {
+namespace {
+
+// What a streamed list still has to send.
+struct Rest {
+  chat::Conversations& conversations;
+  UserId user;
+  ConversationId id;
+  store::MessageRange range;
+  std::string pending;  // JSON that is not sent yet
+  std::string tail;
+};
+
+std::string link_to(ConversationId id, std::size_t limit, const char* side, MessageId edge,
+                    const char* relation) {
+  return "</conversations/" + id.to_string() + "/messages?limit=" + std::to_string(limit) + "&" +
+         side + "=" + edge.to_string() + ">; rel=\"" + relation + "\"";
+}
+
+void write_messages(std::string& out, const std::vector<store::Message>& messages, bool first) {
+  for (const auto& message : messages) {
+    if (!first) out.push_back(',');
+    first = false;
+    JsonWriter json(out);
+    write_message(json, message);
+  }
+}
+
+std::size_t expected_bytes(const std::vector<store::Message>& messages) {
+  std::size_t bytes = 64;
+  for (const auto& message : messages) bytes += message.content.size() + 256;
+  return bytes;
+}
+
+// A message that comes in while this runs is sent too; one that is deleted is not.
+Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
+  while (true) {
+    co_await writer.write(rest->pending);
+    rest->pending.clear();
+    auto page = co_await rest->conversations.messages(rest->user, rest->id, rest->range);
+    write_messages(rest->pending, page.messages, false);
+    if (!page.messages.empty()) rest->range.after = page.messages.back().id;
+    if (!page.more) break;
+  }
+  co_await writer.write(rest->pending + "]" + rest->tail);
+}
+
+void add_links(http::Response& response, ConversationId id, const MessageSelection& selection,
+               const store::MessagePage& page) {
+  if (selection.all || page.messages.empty()) return;
+  auto limit = selection.range.limit;
+  std::string links;
+  bool forward = selection.range.after.has_value();
+  bool older = forward || page.more;
+  bool newer = forward ? page.more : selection.range.before.has_value();
+  if (older) links += link_to(id, limit, "before", page.messages.front().id, "prev");
+  if (newer) {
+    if (!links.empty()) links += ", ";
+    links += link_to(id, limit, "after", page.messages.back().id, "next");
+  }
+  if (!links.empty()) response.set_header("Link", std::move(links));
+}
+
+}  // namespace
+
+MessageSelection MessageSelection::of_request(const http::Request& request,
+                                              std::size_t default_limit) {
+  MessageSelection selection;
+  selection.range.before = id_parameter<MessageId>(request, "before");
+  selection.range.after = id_parameter<MessageId>(request, "after");
+  if (selection.range.before && selection.range.after) {
+    throw invalid_field("before", "does not go together with after");
+  }
+  auto limit = limit_of(request);
+  if (!limit && default_limit > 0) limit = default_limit;
+  if (!limit && selection.range.before) limit = limits::kPageDefault;
+  selection.all = !limit;
+  selection.range.limit = limit.value_or(limits::kPageMax);
+  if (selection.all && !selection.range.after) selection.range.after = MessageId();
+  return selection;
+}
+
+Task<http::Response> list_messages(chat::Conversations& conversations, UserId user,
+                                   ConversationId id, MessageSelection selection, std::string head,
+                                   std::string tail) {
+  auto page = co_await conversations.messages(user, id, selection.range);
+  std::string body = std::move(head);
+  body.reserve(body.size() + expected_bytes(page.messages) + tail.size());
+  body.push_back('[');
+  write_messages(body, page.messages, true);
+  if (!selection.all || !page.more) {
+    body.push_back(']');
+    body += tail;
+    auto response = json_reply(200, std::move(body));
+    add_links(response, id, selection, page);
+    co_return response;
+  }
+  selection.range.after = page.messages.back().id;
+  auto rest = std::make_shared<Rest>(
+      Rest{conversations, std::move(user), id, selection.range, std::move(body), std::move(tail)});
+  auto response = json_reply(200, "");
+  response.stream = [rest](http::BodyWriter& writer) { return stream_rest(rest, writer); };
+  co_return response;
+}
+
+}  // namespace colloquy::api

@@ -1,0 +1,61 @@
+#include "api/objects.h"
+
+namespace colloquy::api {
+namespace {
+
+void write_metadata(JsonWriter& json, const store::Metadata& metadata) {
+  json.key("metadata").begin_object();
+  for (const auto& [key, value] : metadata) json.data_key(key).string(value);
+  json.end_object();
+}
+
+void write_answer_fields(JsonWriter& json, const store::Message& message) {
+  json.key("status").string(store::status_name(message.status));
+  if (!message.model.empty()) json.key("model").string(message.model);
+  if (message.usage) {
+    json.key("usage").begin_object();
+    json.key("prompt_tokens").integer(message.usage->prompt_tokens);
+    json.key("completion_tokens").integer(message.usage->completion_tokens).end_object();
+  }
+  if (message.finish_reason != store::FinishReason::kNone) {
+    json.key("finish_reason").string(store::finish_reason_name(message.finish_reason));
+  }
+}
+
+}  // namespace
+
+void write_conversation(JsonWriter& json, const store::Conversation& conversation) {
+  json.begin_object();
+  json.key("conversation_id").string(conversation.id.to_string());
+  json.key("title").string(conversation.title);
+  json.key("created_at").integer(conversation.created_at_s);
+  json.key("updated_at").integer(conversation.updated_at_s);
+  json.key("message_count").integer(static_cast<std::int64_t>(conversation.message_count));
+  json.key("pinned").boolean(conversation.pinned);
+  json.key("archived").boolean(conversation.archived);
+  write_metadata(json, conversation.metadata);
+  if (!conversation.system_prompt.empty()) {
+    json.key("system_prompt").string(conversation.system_prompt);
+  }
+  if (conversation.ttl_seconds) {
+    json.key("ttl_seconds").integer(*conversation.ttl_seconds);
+    json.key("expires_at").integer(*conversation.expires_at_s());
+  }
+  json.end_object();
+}
+
+void write_message(JsonWriter& json, const store::Message& message) {
+  json.begin_object();
+  json.key("message_id").string(message.id.to_string());
+  json.key("role").string(store::role_name(message.role));
+  json.key("content").string(message.content);
+  json.key("timestamp").integer(message.timestamp_s);
+  if (message.role == store::Role::kAssistant) write_answer_fields(json, message);
+  if (!message.metadata.empty()) write_metadata(json, message.metadata);
+  if (!message.client_message_id.empty()) {
+    json.key("client_message_id").string(message.client_message_id);
+  }
+  json.end_object();
+}
+
+}  // namespace colloquy::api

@@ -1,0 +1,123 @@
+#include "api/request_fields.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/limits.h"
+
+namespace colloquy::api {
+namespace {
+
+constexpr std::uint64_t kNoVersion = ~0ULL;
+
+// What a repeat must have in common with the first: method, target and body.
+std::array<std::uint8_t, 32> fingerprint_of(const http::Request& request) {
+  std::string hashed = request.method_text + " " + request.target + "\n";
+  hashed += request.body;
+  std::array<std::uint8_t, 32> digest{};
+  if (EVP_Digest(hashed.data(), hashed.size(), digest.data(), nullptr, EVP_sha256(), nullptr) !=
+      1) {
+    throw internal_error("SHA-256 failed");
+  }
+  return digest;
+}
+
+bool printable_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
+}
+
+}  // namespace
+
+ConversationId conversation_id_of(const http::Request& request) {
+  auto id = ConversationId::parse(request.path_parameter("conversation_id"));
+  if (!id) throw not_found();
+  return *id;
+}
+
+MessageId message_id_of(const http::Request& request) {
+  auto id = MessageId::parse(request.path_parameter("message_id"));
+  if (!id) throw not_found();
+  return *id;
+}
+
+std::optional<std::size_t> limit_of(const http::Request& request) {
+  const auto* text = request.query_parameter("limit");
+  if (text == nullptr) return std::nullopt;
+  std::size_t limit = 0;
+  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+  bool whole = error == std::errc() && end == text->data() + text->size();
+  if (!whole || limit < 1 || limit > limits::kPageMax) {
+    throw invalid_field("limit",
+                        "must be a whole number from 1 to " + std::to_string(limits::kPageMax));
+  }
+  return limit;
+}
+
+template <class Id>
+std::optional<Id> id_parameter(const http::Request& request, std::string_view name) {
+  const auto* text = request.query_parameter(name);
+  if (text == nullptr) return std::nullopt;
+  auto id = Id::parse(*text);
+  if (!id) throw invalid_field(std::string(name), "is not an id of this server");
+  return id;
+}
+template std::optional<ConversationId> id_parameter(const http::Request&, std::string_view);
+template std::optional<MessageId> id_parameter(const http::Request&, std::string_view);
+
+std::string entity_tag(const store::Conversation& conversation) {
+  return "\"" + std::to_string(conversation.version) + "\"";
+}
+
+std::optional<std::uint64_t> if_match_of(const http::Request& request) {
+  auto header = request.header("If-Match");
+  if (!header || *header == "*") return std::nullopt;
+  // A list is allowed by the standard; one tag is what a client of ours has.
+  std::uint64_t version = kNoVersion;
+  if (header->size() > 2 && header->front() == '"' && header->back() == '"') {
+    auto digits = header->substr(1, header->size() - 2);
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
+    if (error != std::errc() || end != digits.data() + digits.size()) version = kNoVersion;
+  }
+  return version;
+}
+
+std::optional<store::IdempotencyKey> idempotency_key_of(const http::Request& request,
+                                                        std::int64_t now_s, std::string_view scope,
+                                                        std::string_view client_message_id) {
+  store::IdempotencyKey key;
+  if (auto header = request.header("Idempotency-Key")) {
+    if (header->empty() || header->size() > limits::kIdempotencyKeyBytes ||
+        !printable_ascii(*header)) {
+      throw invalid_field("Idempotency-Key", "must be 1 to " +
+                                                 std::to_string(limits::kIdempotencyKeyBytes) +
+                                                 " printable ASCII characters");
+    }
+    key.key = "k:" + std::string(*header);
+  } else if (!client_message_id.empty()) {
+    key.key = "m:" + std::string(scope) + ":" + std::string(client_message_id);
+  } else {
+    return std::nullopt;
+  }
+  key.fingerprint = fingerprint_of(request);
+  key.expires_at_s = now_s + limits::kIdempotencySeconds;
+  return key;
+}
+
+http::Response json_reply(int status, std::string body) {
+  http::Response response;
+  response.status = status;
+  response.headers.reserve(6);
+  response.headers.push_back({"Content-Type", "application/json"});
+  response.headers.push_back({"Cache-Control", "no-store"});
+  response.body = std::move(body);
+  return response;
+}
+
+void set_entity_tag(http::Response& response, const store::Conversation& conversation) {
+  response.set_header("ETag", entity_tag(conversation));
+}
+
+}  // namespace colloquy::api

@@ -1,0 +1,43 @@
+// What several resources read out of a request in the same way.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "http/message.h"
+#include "store/types.h"
+
+namespace colloquy::api {
+
+// The id in the path, or kNotFound: anything but a version 7 UUID names nothing.
+ConversationId conversation_id_of(const http::Request& request);
+MessageId message_id_of(const http::Request& request);
+
+// `limit` from 1 to 200; kInvalid otherwise.
+std::optional<std::size_t> limit_of(const http::Request& request);
+// An id in a query parameter; kInvalid naming the parameter.
+template <class Id>
+std::optional<Id> id_parameter(const http::Request& request, std::string_view name);
+extern template std::optional<ConversationId> id_parameter(const http::Request&, std::string_view);
+extern template std::optional<MessageId> id_parameter(const http::Request&, std::string_view);
+
+// The entity tag of a conversation (RFC 9110, section 8.8.3).
+std::string entity_tag(const store::Conversation& conversation);
+// The version that If-Match asks for: nullopt without the header or with "*". A header that names
+// no tag of ours gives a version that none has, so that it never matches.
+std::optional<std::uint64_t> if_match_of(const http::Request& request);
+
+// From the Idempotency-Key header, else from `client_message_id` (scoped to its conversation), else
+// nullopt. kInvalid for a key that is empty, too long or not printable ASCII.
+std::optional<store::IdempotencyKey> idempotency_key_of(const http::Request& request,
+                                                        std::int64_t now_s,
+                                                        std::string_view scope = {},
+                                                        std::string_view client_message_id = {});
+
+http::Response json_reply(int status, std::string body);
+void set_entity_tag(http::Response& response, const store::Conversation& conversation);
+
+}  // namespace colloquy::api

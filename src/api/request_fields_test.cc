@@ -1,0 +1,74 @@
+#include "api/request_fields.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace colloquy::api {
+namespace {
+
+http::Request request_with(std::string header, std::string value) {
+  http::Request request;
+  request.headers.push_back({std::move(header), std::move(value)});
+  return request;
+}
+
+TEST(RequestFields, AnIdThatIsNoVersion7UuidNamesNothing) {
+  http::Request request;
+  request.path_parameters.emplace_back("conversation_id", "../etc");
+  EXPECT_THROW(conversation_id_of(request), Error);
+}
+
+TEST(RequestFields, LimitIsAWholeNumberInItsRange) {
+  for (const char* bad : {"", "0", "201", "-1", "1.5", "ten", "1 "}) {
+    http::Request request;
+    request.query.emplace_back("limit", bad);
+    EXPECT_THROW(limit_of(request), Error) << bad;
+  }
+  http::Request request;
+  EXPECT_FALSE(limit_of(request));
+  request.query.emplace_back("limit", "200");
+  EXPECT_EQ(limit_of(request), 200U);
+}
+
+TEST(RequestFields, IfMatchTakesOurTagsAndNeverMatchesAnothers) {
+  store::Conversation conversation;
+  conversation.version = 12;
+  EXPECT_EQ(if_match_of(request_with("If-Match", entity_tag(conversation))), 12U);
+  EXPECT_EQ(if_match_of(request_with("If-Match", "*")), std::nullopt);
+  EXPECT_EQ(if_match_of(http::Request()), std::nullopt);
+  for (const char* other : {"W/\"12\"", "12", "\"\"", "\"12x\"", "\"-1\""}) {
+    EXPECT_EQ(if_match_of(request_with("If-Match", other)), ~0ULL) << other;
+  }
+}
+
+TEST(RequestFields, AnIdempotencyKeyStandsForOneRequest) {
+  auto first = request_with("Idempotency-Key", "k1");
+  first.body = "{}";
+  auto other = first;
+  other.body = "{ }";
+  auto elsewhere = first;
+  elsewhere.target = "/other";
+  auto key = idempotency_key_of(first, 100);
+  EXPECT_EQ(key->expires_at_s, 100 + 24 * 60 * 60);
+  EXPECT_EQ(key->fingerprint, idempotency_key_of(first, 0)->fingerprint);
+  EXPECT_NE(key->fingerprint, idempotency_key_of(other, 0)->fingerprint);
+  EXPECT_NE(key->fingerprint, idempotency_key_of(elsewhere, 0)->fingerprint);
+  for (const std::string& bad :
+       {std::string(), std::string(256, 'a'), std::string("a\tb"), std::string("é")}) {
+    EXPECT_THROW(idempotency_key_of(request_with("Idempotency-Key", bad), 0), Error) << bad;
+  }
+}
+
+TEST(RequestFields, AClientMessageIdServesAsAKeyOfItsConversation) {
+  http::Request request;
+  EXPECT_FALSE(idempotency_key_of(request, 0, "c1", ""));
+  auto one = idempotency_key_of(request, 0, "c1", "m");
+  auto two = idempotency_key_of(request, 0, "c2", "m");
+  EXPECT_NE(one->key, two->key);
+  // A header's key is never taken for one.
+  EXPECT_NE(idempotency_key_of(request_with("Idempotency-Key", "c1:m"), 0)->key, one->key);
+}
+
+}  // namespace
+}  // namespace colloquy::api

@@ -1,0 +1,40 @@
+// What the resources need to answer. Everything outlives the API and may be used
+// from every event loop.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/rate_limiter.h"
+#include "auth/authenticator.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "chat/conversations.h"
+#include "chat/turns.h"
+#include "http/router.h"
+#include "store/store.h"
+#include "telemetry/metrics.h"
+
+namespace colloquy::api {
+
+struct Services {
+  chat::Conversations& conversations;
+  chat::Turns& turns;
+  store::Store& store;
+  auth::Authenticator& authenticator;
+  RateLimiter& requests;
+  RateLimiter& tokens;
+  Clock& clock;
+  IdSource& ids;
+  telemetry::Metrics& metrics;
+  std::string version;
+};
+
+// One function for each file of resources.
+void add_conversation_routes(http::Router& router, Services& services);
+void add_message_routes(http::Router& router, Services& services);
+void add_generate_routes(http::Router& router, Services& services);
+void add_health_routes(http::Router& router, Services& services);
+void add_metrics_routes(http::Router& router, Services& services);
+
+}  // namespace colloquy::api

@@ -1,0 +1,39 @@
+// Every fixed limit of the product, and how they hang together. What an
+// operator may change is a setting (config/config.h); its default stands here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace colloquy::limits {
+
+inline constexpr std::size_t kKiB = 1024;
+inline constexpr std::size_t kMiB = 1024 * kKiB;
+
+inline constexpr std::size_t kUserIdBytes = 256;
+inline constexpr std::size_t kTitleBytes = 1024;
+inline constexpr std::size_t kSystemPromptBytes = 64 * kKiB;
+inline constexpr std::size_t kMetadataPairs = 16;
+inline constexpr std::size_t kMetadataKeyBytes = 64;
+inline constexpr std::size_t kMetadataValueBytes = 2 * kKiB;
+inline constexpr std::size_t kIdempotencyKeyBytes = 255;
+inline constexpr std::int64_t kIdempotencySeconds = 24LL * 60 * 60;
+inline constexpr std::size_t kStopSequences = 4;
+inline constexpr std::size_t kStopSequenceBytes = 256;
+inline constexpr std::int64_t kTtlSecondsMax = 10LL * 365 * 24 * 60 * 60;
+
+inline constexpr std::size_t kContentBytesDefault = kMiB;
+inline constexpr std::size_t kPageDefault = 50;
+inline constexpr std::size_t kPageMax = 200;
+
+// A page of messages ends early once its contents exceed this many bytes, so
+// that memory stays bounded whatever the messages' size.
+inline constexpr std::size_t kPageBytes = 4 * kMiB;
+
+inline constexpr std::size_t kContextMessagesDefault = 5;  // the source document's number
+inline constexpr std::size_t kContextMessagesMax = 1000;
+
+static_assert(kPageBytes >= kContentBytesDefault, "a page must hold at least one message");
+static_assert(kPageDefault <= kPageMax);
+
+}  // namespace colloquy::limits

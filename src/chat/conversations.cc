@@ -1,0 +1,172 @@
+#include "chat/conversations.h"
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "telemetry/log.h"
+
+namespace colloquy::chat {
+namespace {
+
+std::string at_most(std::size_t bytes) {
+  return "must be at most " + std::to_string(bytes) + " bytes of UTF-8";
+}
+
+// Cuts at a character's edge, so that at most `most` bytes remain.
+std::string_view cut_utf8(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
+  return text.substr(0, most);
+}
+
+void check_pair(const std::string& key, const std::string& value) {
+  if (key.empty() || key.size() > limits::kMetadataKeyBytes) {
+    throw invalid_field("metadata", "has a key that is empty or longer than " +
+                                        std::to_string(limits::kMetadataKeyBytes) + " bytes");
+  }
+  if (value.size() > limits::kMetadataValueBytes) {
+    throw invalid_field("metadata." + key, at_most(limits::kMetadataValueBytes));
+  }
+}
+
+}  // namespace
+
+void check_title(const std::string& title) {
+  if (title.empty()) throw invalid_field("title", "must not be empty");
+  if (title.size() > limits::kTitleBytes)
+    throw invalid_field("title", at_most(limits::kTitleBytes));
+}
+
+void check_system_prompt(const std::string& text) {
+  if (text.size() > limits::kSystemPromptBytes) {
+    throw invalid_field("system_prompt", at_most(limits::kSystemPromptBytes));
+  }
+}
+
+void check_metadata(const store::Metadata& metadata) {
+  if (metadata.size() > limits::kMetadataPairs) {
+    throw invalid_field("metadata",
+                        "must have at most " + std::to_string(limits::kMetadataPairs) + " pairs");
+  }
+  for (const auto& [key, value] : metadata) check_pair(key, value);
+}
+
+void check_metadata(const store::MetadataPatch& patch) {
+  for (const auto& [key, value] : patch.pairs) {
+    if (value) check_pair(key, *value);
+  }
+}
+
+void check_ttl_seconds(std::int64_t seconds) {
+  if (seconds < 1 || seconds > limits::kTtlSecondsMax) {
+    throw invalid_field("ttl_seconds",
+                        "must be between 1 and " + std::to_string(limits::kTtlSecondsMax));
+  }
+}
+
+void check_content(const std::string& field, const std::string& content, std::size_t max_bytes) {
+  if (content.empty()) throw invalid_field(field, "must not be empty");
+  if (content.size() > max_bytes) {
+    throw Error(ErrorCode::kTooLarge, "The text is too long.")
+        .with_field(field, at_most(max_bytes));
+  }
+}
+
+void check_client_message_id(const std::string& id) {
+  if (id.size() > limits::kIdempotencyKeyBytes) {
+    throw invalid_field("client_message_id", at_most(limits::kIdempotencyKeyBytes));
+  }
+}
+
+std::string title_from_prompt(const std::string& prompt) {
+  constexpr std::size_t kMost = 60;
+  auto first = prompt.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos) return "New Conversation";
+  auto last = prompt.find_first_of("\r\n", first);
+  std::string line = prompt.substr(first, last == std::string::npos ? last : last - first);
+  if (line.size() <= kMost) return line;
+  auto cut = cut_utf8(line, kMost);
+  if (auto space = cut.rfind(' '); space != std::string_view::npos && space > kMost / 2) {
+    cut = cut.substr(0, space);
+  }
+  return std::string(cut) + "…";
+}
+
+Task<store::CreatedConversation> Conversations::create(UserId user,
+                                                       store::NewConversation conversation,
+                                                       std::optional<store::IdempotencyKey> key) {
+  check_title(conversation.title);
+  check_system_prompt(conversation.system_prompt);
+  check_metadata(conversation.metadata);
+  if (conversation.ttl_seconds) check_ttl_seconds(*conversation.ttl_seconds);
+  auto created = co_await store_.create_conversation(user, std::move(conversation), std::move(key));
+  if (!created.replayed) {
+    telemetry::log_info(
+        "conversation.created",
+        {{"user_id", user.value()}, {"conversation_id", created.conversation.id.to_string()}});
+  }
+  co_return created;
+}
+
+Task<store::Conversation> Conversations::get(UserId user, ConversationId id) {
+  auto conversation = co_await store_.get_conversation(std::move(user), id);
+  if (!conversation) throw not_found();
+  co_return std::move(*conversation);
+}
+
+Task<store::ConversationPage> Conversations::list(UserId user, std::size_t limit,
+                                                  std::optional<ConversationId> after) {
+  return store_.list_conversations(std::move(user), limit, after);
+}
+
+Task<store::Conversation> Conversations::update(UserId user, ConversationId id,
+                                                store::ConversationPatch patch,
+                                                std::optional<std::uint64_t> if_version) {
+  if (patch.title) check_title(*patch.title);
+  if (patch.system_prompt) check_system_prompt(*patch.system_prompt);
+  if (patch.metadata) check_metadata(*patch.metadata);
+  if (patch.ttl_seconds && *patch.ttl_seconds) check_ttl_seconds(**patch.ttl_seconds);
+  return store_.update_conversation(std::move(user), id, std::move(patch), if_version);
+}
+
+Task<> Conversations::remove(UserId user, ConversationId id,
+                             std::optional<std::uint64_t> if_version) {
+  co_await store_.delete_conversation(user, id, if_version);
+  telemetry::log_info("conversation.deleted",
+                      {{"user_id", user.value()}, {"conversation_id", id.to_string()}});
+}
+
+Task<store::AppendedMessage> Conversations::append(UserId user, ConversationId id,
+                                                   store::NewMessage message,
+                                                   std::optional<store::IdempotencyKey> key) {
+  check_content("content", message.content, options_.max_content_bytes);
+  check_metadata(message.metadata);
+  check_client_message_id(message.client_message_id);
+  auto appended = co_await store_.append_message(user, id, std::move(message), std::move(key));
+  if (!appended.replayed) {
+    telemetry::log_info("message.added", {{"user_id", user.value()},
+                                          {"conversation_id", id.to_string()},
+                                          {"message_id", appended.message.id.to_string()},
+                                          {"role", store::role_name(appended.message.role)}});
+  }
+  co_return appended;
+}
+
+Task<store::MessagePage> Conversations::messages(UserId user, ConversationId id,
+                                                 store::MessageRange range) {
+  return store_.list_messages(std::move(user), id, range);
+}
+
+Task<store::Message> Conversations::message(UserId user, ConversationId id, MessageId message) {
+  auto found = co_await store_.get_message(std::move(user), id, message);
+  if (!found) throw not_found();
+  co_return std::move(*found);
+}
+
+Task<> Conversations::remove_message(UserId user, ConversationId id, MessageId message) {
+  co_await store_.delete_message(user, id, message);
+  telemetry::log_info("message.deleted", {{"user_id", user.value()},
+                                          {"conversation_id", id.to_string()},
+                                          {"message_id", message.to_string()}});
+}
+
+}  // namespace colloquy::chat

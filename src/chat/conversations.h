@@ -1,0 +1,53 @@
+// Conversations and their messages, for one user at a time: checks what is
+// written against the product's limits, keeps the log of what happened, and
+// leaves the rest to the store. Callable from every event loop.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/task.h"
+#include "chat/options.h"
+#include "store/store.h"
+
+namespace colloquy::chat {
+
+// The checks of what users write. Each throws kInvalid naming the field.
+void check_title(const std::string& title);
+void check_system_prompt(const std::string& text);
+void check_metadata(const store::Metadata& metadata);
+void check_metadata(const store::MetadataPatch& patch);
+void check_ttl_seconds(std::int64_t seconds);
+void check_content(const std::string& field, const std::string& content, std::size_t max_bytes);
+void check_client_message_id(const std::string& id);
+
+// A title made from a prompt: its first line, cut at a word.
+std::string title_from_prompt(const std::string& prompt);
+
+class Conversations {
+ public:
+  // The store outlives it.
+  Conversations(store::Store& store, ChatOptions options) : store_(store), options_(options) {}
+
+  // Errors as in store/store.h, and kInvalid for what the checks above refuse.
+  Task<store::CreatedConversation> create(UserId user, store::NewConversation conversation,
+                                          std::optional<store::IdempotencyKey> key);
+  Task<store::Conversation> get(UserId user, ConversationId id);  // kNotFound
+  Task<store::ConversationPage> list(UserId user, std::size_t limit,
+                                     std::optional<ConversationId> after);
+  Task<store::Conversation> update(UserId user, ConversationId id, store::ConversationPatch patch,
+                                   std::optional<std::uint64_t> if_version);
+  Task<> remove(UserId user, ConversationId id, std::optional<std::uint64_t> if_version);
+
+  Task<store::AppendedMessage> append(UserId user, ConversationId id, store::NewMessage message,
+                                      std::optional<store::IdempotencyKey> key);
+  Task<store::MessagePage> messages(UserId user, ConversationId id, store::MessageRange range);
+  Task<store::Message> message(UserId user, ConversationId id, MessageId message);  // kNotFound
+  Task<> remove_message(UserId user, ConversationId id, MessageId message);
+
+ private:
+  store::Store& store_;
+  ChatOptions options_;
+};
+
+}  // namespace colloquy::chat

@@ -1,0 +1,65 @@
+// One answer while it is made: the text so far, and those who follow it.
+//
+// A turn writes it on its own event loop; followers read it from any. Nothing is
+// kept for a follower: each holds a byte offset into the one text, so a slow
+// reader costs no memory and a client that comes back goes on where it was.
+// Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/signal.h"
+#include "base/task.h"
+#include "store/types.h"
+
+namespace colloquy::chat {
+
+// How an answer ended, once it is durable (or could not be made so).
+struct GenerationOutcome {
+  store::Message reply;
+  std::optional<Error> error;  // why it is not whole, or not durable
+  bool durable = true;         // when not, nobody may take it for saved
+};
+
+class Generation {
+ public:
+  Generation(UserId user, ConversationId conversation, MessageId reply)
+      : user_(std::move(user)), conversation_(conversation), reply_(reply) {}
+
+  const UserId& user() const { return user_; }
+  ConversationId conversation() const { return conversation_; }
+  MessageId reply() const { return reply_; }
+
+  // The turn's side.
+  void append(std::string_view text);
+  std::string text() const;
+  void end(GenerationOutcome outcome);
+
+  // A follower's side.
+  struct Piece {
+    std::string text;    // what came after `offset`; empty when the time was up first
+    bool ended = false;  // and nothing comes after it
+  };
+  // Waits until there is text past `offset` (in bytes) or the answer has ended.
+  Task<Piece> next(std::size_t offset, std::chrono::milliseconds at_most);
+  // Waits for the end, however long it takes: a turn always ends.
+  Task<GenerationOutcome> outcome();
+
+ private:
+  const UserId user_;
+  const ConversationId conversation_;
+  const MessageId reply_;
+  mutable std::mutex mutex_;
+  std::string text_;                          // guarded by mutex_
+  std::optional<GenerationOutcome> outcome_;  // guarded by mutex_
+  Signal changed_;
+};
+
+}  // namespace colloquy::chat

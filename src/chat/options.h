@@ -1,0 +1,20 @@
+// What an operator sets of the conversation service.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "base/limits.h"
+
+namespace colloquy::chat {
+
+struct ChatOptions {
+  std::size_t context_messages = limits::kContextMessagesDefault;
+  std::size_t context_tokens = 0;      // 0: no budget
+  std::size_t max_tokens_default = 0;  // of an answer; 0: the model's own
+  std::size_t max_content_bytes = limits::kContentBytesDefault;
+  std::size_t max_turns = 1000;  // running at once on this server
+  std::chrono::milliseconds turn_timeout{600'000};
+};
+
+}  // namespace colloquy::chat

@@ -1,0 +1,299 @@
+#include "chat/turns.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "store/testing/model_store.h"
+
+namespace colloquy::chat {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+using ::testing::ElementsAre;
+
+const UserId kAlice("alice");
+
+// A store whose answers cannot be saved for a while, as on a full disk.
+class FullStore final : public store::ModelStore {
+ public:
+  using ModelStore::ModelStore;
+  Task<store::Conversation> finish_turn(UserId user, ConversationId id,
+                                        store::Message reply) override {
+    if (full) throw unavailable("The disk is full.");
+    return ModelStore::finish_turn(std::move(user), id, std::move(reply));
+  }
+  bool full = false;
+};
+
+// A model that waits for the test at each step.
+class ScriptedProvider final : public llm::Provider {
+ public:
+  const std::vector<std::string>& models() const override { return models_; }
+  std::size_t count_tokens(std::string_view text) const override { return text.size(); }
+  Task<llm::CompletionResult> complete(llm::CompletionRequest request, const llm::TextSink& sink,
+                                       llm::Cancellation& cancellation) override {
+    ++calls;
+    seen = std::move(request);
+    for (const auto& piece : pieces) sink(piece);
+    if (waits) {
+      Signal stopped;
+      cancellation.on_request([&stopped] { stopped.notify_all(); });
+      auto ticket = go.ticket();
+      while (!cancellation.requested() && go.ticket() == ticket) {
+        co_await stopped.wait(stopped.ticket(), milliseconds(5));
+      }
+      cancellation.on_request({});
+    }
+    if (fails) throw unavailable("The model is out.");
+    co_return llm::CompletionResult{llm::StopReason::kStop, 7, 2};
+  }
+
+  std::vector<std::string> pieces{"Hel", "lo"};
+  bool waits = false;
+  bool fails = false;
+  int calls = 0;
+  llm::CompletionRequest seen;
+  Signal go;
+
+ private:
+  std::vector<std::string> models_{"scripted", "other"};
+};
+
+// Everything around Turns, on one event loop.
+class TurnsTest : public ::testing::Test {
+ protected:
+  void build(ChatOptions options = {}) {
+    turns =
+        std::make_unique<Turns>(store, provider, clock, metrics, options,
+                                [this](const UserId&, std::int64_t tokens) { charged += tokens; });
+  }
+
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    std::exception_ptr failure;
+    asio::co_spawn(loop, std::move(task), [&](std::exception_ptr error, T value) {
+      failure = error;
+      if (!error) result.emplace(std::move(value));
+    });
+    loop.restart();
+    while (!result && !failure && loop.run_one() > 0) {
+    }
+    if (failure) std::rethrow_exception(failure);
+    return std::move(*result);
+  }
+
+  void run_all() {
+    loop.restart();
+    loop.run();
+  }
+
+  Turn start(std::string prompt, std::optional<ConversationId> in = {},
+             std::optional<store::IdempotencyKey> key = {}) {
+    TurnRequest request;
+    request.conversation_id = in;
+    request.prompt = std::move(prompt);
+    return run(turns->start(kAlice, std::move(request), std::move(key)));
+  }
+
+  std::vector<store::Message> saved(ConversationId id) {
+    return run(store.list_messages(kAlice, id, {})).messages;
+  }
+
+  asio::io_context loop;
+  ManualClock clock{1'700'000'000'000};
+  SeededIdSource ids{1};
+  FullStore store{clock, ids};
+  ScriptedProvider provider;
+  telemetry::Metrics metrics;
+  std::int64_t charged = 0;
+  std::unique_ptr<Turns> turns;
+};
+
+TEST_F(TurnsTest, ANewConversationIsTitledFromThePromptAndHoldsBothMessages) {
+  build();
+  auto turn = start("What is AI?");
+  auto outcome = run(turn.generation->outcome());
+  EXPECT_FALSE(outcome.error);
+  EXPECT_EQ(turn.conversation.title, "What is AI?");
+  auto messages = saved(turn.conversation.id);
+  ASSERT_EQ(messages.size(), 2U);
+  EXPECT_EQ(messages[0].content, "What is AI?");
+  EXPECT_EQ(messages[1].content, "Hello");
+  EXPECT_EQ(messages[1].status, store::MessageStatus::kComplete);
+  EXPECT_EQ(messages[1].finish_reason, store::FinishReason::kStop);
+  EXPECT_EQ(messages[1].usage, (store::Usage{7, 2}));
+  EXPECT_EQ(messages[1].model, "scripted");
+  run_all();
+  EXPECT_EQ(charged, 9);
+  EXPECT_EQ(turns->running(), 0U);
+}
+
+TEST_F(TurnsTest, ThePromptAndAPlaceForItsAnswerAreSavedBeforeTheModelIsCalled) {
+  build();
+  provider.waits = true;
+  auto turn = start("Hi");
+  auto messages = saved(turn.conversation.id);
+  ASSERT_EQ(messages.size(), 2U);
+  EXPECT_EQ(messages[0].id, turn.prompt.id);
+  EXPECT_EQ(messages[1].status, store::MessageStatus::kRunning);
+  provider.go.notify_all();
+  run(turn.generation->outcome());
+  EXPECT_EQ(saved(turn.conversation.id)[1].status, store::MessageStatus::kComplete);
+}
+
+TEST_F(TurnsTest, TheModelIsGivenTheNewestMessagesAndThePrompt) {
+  build({.context_messages = 3});
+  auto first = start("one");
+  run(first.generation->outcome());
+  auto id = first.conversation.id;
+  run(start("two", id).generation->outcome());
+  run(start("three", id).generation->outcome());
+  std::vector<std::string> contents;
+  for (const auto& message : provider.seen.messages) contents.push_back(message.content);
+  EXPECT_THAT(contents, ElementsAre("Hello", "two", "Hello", "three"));
+}
+
+TEST_F(TurnsTest, AnotherUsersConversationIsNotThereAndTheModelIsNotCalled) {
+  build();
+  auto turn = start("mine");
+  run(turn.generation->outcome());
+  TurnRequest request;
+  request.conversation_id = turn.conversation.id;
+  request.prompt = "yours";
+  try {
+    run(turns->start(UserId("mallory"), std::move(request), {}));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+  }
+  EXPECT_EQ(provider.calls, 1);
+  EXPECT_EQ(saved(turn.conversation.id).size(), 2U);
+}
+
+TEST_F(TurnsTest, ARepeatJoinsTheRunningTurnAndLaterGetsTheSavedAnswer) {
+  build();
+  provider.waits = true;
+  store::IdempotencyKey key{"k", {}, clock.now_s() + 100};
+  auto first = start("Hi", {}, key);
+  auto again = start("Hi", {}, key);
+  EXPECT_TRUE(again.replayed);
+  EXPECT_EQ(again.generation, first.generation);
+  provider.go.notify_all();
+  run(again.generation->outcome());
+  run_all();
+  auto late = start("Hi", {}, key);
+  EXPECT_FALSE(late.generation);
+  EXPECT_EQ(late.reply.content, "Hello");
+  EXPECT_EQ(provider.calls, 1);
+  EXPECT_EQ(saved(first.conversation.id).size(), 2U);
+}
+
+TEST_F(TurnsTest, WhatWasSaidBeforeAFailureIsKept) {
+  build();
+  provider.fails = true;
+  auto turn = start("Hi");
+  auto outcome = run(turn.generation->outcome());
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code(), ErrorCode::kUnavailable);
+  auto reply = saved(turn.conversation.id)[1];
+  EXPECT_EQ(reply.content, "Hello");
+  EXPECT_EQ(reply.status, store::MessageStatus::kFailed);
+  EXPECT_EQ(reply.finish_reason, store::FinishReason::kError);
+}
+
+TEST_F(TurnsTest, AnAnswerThatTakesTooLongIsCutAndSaved) {
+  build({.turn_timeout = milliseconds(20)});
+  provider.waits = true;
+  auto turn = start("Hi");
+  auto outcome = run(turn.generation->outcome());
+  EXPECT_TRUE(outcome.error);
+  auto reply = saved(turn.conversation.id)[1];
+  EXPECT_EQ(reply.content, "Hello");
+  EXPECT_EQ(reply.status, store::MessageStatus::kInterrupted);
+}
+
+TEST_F(TurnsTest, AnAnswerPastTheSizeOfAMessageEndsAtAWholeCharacter) {
+  build({.max_content_bytes = 6});
+  provider.pieces = {"abc", "déé"};
+  provider.waits = true;
+  auto turn = start("Hi");
+  auto outcome = run(turn.generation->outcome());
+  EXPECT_FALSE(outcome.error);
+  EXPECT_EQ(outcome.reply.content, "abcdé");
+  EXPECT_EQ(outcome.reply.finish_reason, store::FinishReason::kLength);
+}
+
+TEST_F(TurnsTest, NoMoreTurnsThanAllowedRunAtOnce) {
+  build({.max_turns = 1});
+  provider.waits = true;
+  auto turn = start("Hi");
+  EXPECT_THROW(start("Hi"), Error);
+  provider.go.notify_all();
+  run(turn.generation->outcome());
+  run_all();
+  provider.waits = false;
+  EXPECT_NO_THROW(start("Hi"));
+}
+
+TEST_F(TurnsTest, DrainingEndsWhatRunsKeepsWhatWasSaidAndRefusesMore) {
+  build();
+  provider.waits = true;
+  auto turn = start("Hi");
+  asio::co_spawn(loop, turns->drain(milliseconds(20)), asio::detached);
+  run_all();
+  auto reply = saved(turn.conversation.id)[1];
+  EXPECT_EQ(reply.content, "Hello");
+  EXPECT_EQ(reply.status, store::MessageStatus::kInterrupted);
+  EXPECT_THROW(start("Hi"), Error);
+}
+
+TEST_F(TurnsTest, AnAnswerThatCannotBeSavedIsAnErrorAndIsSavedOnceThereIsRoom) {
+  build();
+  store.full = true;
+  auto turn = start("Hi");
+  auto outcome = run(turn.generation->outcome());
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code(), ErrorCode::kUnavailable);
+  EXPECT_FALSE(outcome.durable);
+  EXPECT_EQ(saved(turn.conversation.id)[1].status, store::MessageStatus::kRunning);
+  store.full = false;
+  run_all();
+  auto reply = saved(turn.conversation.id)[1];
+  EXPECT_EQ(reply.status, store::MessageStatus::kComplete);
+  EXPECT_EQ(reply.content, "Hello");
+}
+
+TEST_F(TurnsTest, AConversationDeletedMeanwhileStaysDeleted) {
+  build();
+  provider.waits = true;
+  auto turn = start("Hi");
+  asio::co_spawn(loop, store.delete_conversation(kAlice, turn.conversation.id, {}), asio::detached);
+  provider.go.notify_all();
+  auto outcome = run(turn.generation->outcome());
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code(), ErrorCode::kNotFound);
+  EXPECT_FALSE(run(store.get_conversation(kAlice, turn.conversation.id)));
+}
+
+TEST_F(TurnsTest, RefusesAnEmptyPromptAndAModelThatIsNotListed) {
+  build();
+  EXPECT_THROW(start(""), Error);
+  TurnRequest request;
+  request.prompt = "Hi";
+  request.model = "gpt-9";
+  EXPECT_THROW(run(turns->start(kAlice, request, {})), Error);
+  request.model = "other";
+  EXPECT_NO_THROW(run(turns->start(kAlice, request, {})));
+}
+
+}  // namespace
+}  // namespace colloquy::chat

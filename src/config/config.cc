@@ -1,0 +1,216 @@
+#include "config/config.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <map>
+#include <ostream>
+#include <sstream>
+
+#include "config/values.h"
+
+namespace colloquy::config {
+namespace {
+
+// Where a value came from, in the words that an error uses.
+struct Value {
+  std::string text;
+  std::string source;
+};
+
+// Kubernetes sets variables such as COLLOQUY_PORT_8080_TCP for a service of that name.
+bool is_service_link(const std::string& name) {
+  return name == "COLLOQUY_PORT" || name.find("_SERVICE_HOST") != std::string::npos ||
+         name.find("_SERVICE_PORT") != std::string::npos ||
+         name.find("_PORT_") != std::string::npos || name.ends_with("_PORT");
+}
+
+void refuse_unknown_variables(const Environment& environment) {
+  for (const auto& name : environment.names) {
+    if (!name.starts_with("COLLOQUY_") || name == "COLLOQUY_CONFIG" || is_service_link(name))
+      continue;
+    auto is_of = [&name](const auto& setting) { return environment_name(setting.name) == name; };
+    bool known = std::any_of(serve_settings().begin(), serve_settings().end(), is_of) ||
+                 std::any_of(token_settings().begin(), token_settings().end(), is_of);
+    if (!known) throw ConfigError("the environment variable " + name + " is not a setting");
+  }
+}
+
+// Flags and the file, through CLI11; the environment between the two.
+template <class Config>
+class Parser {
+ public:
+  Parser(std::string command, std::string description, const std::vector<Setting<Config>>& table)
+      : table_(table), app_(std::move(description), std::move(command)) {
+    app_.set_help_flag("-h,--help", "Print this help and exit.");
+    app_.set_config("--config", "",
+                    "File with settings, one `name = value` a line. [COLLOQUY_CONFIG]");
+    app_.allow_config_extras(CLI::config_extras_mode::error);
+    app_.get_formatter()->column_width(44);
+    for (const auto& setting : table_) add(setting);
+  }
+
+  std::optional<Config> parse(const std::vector<std::string>& arguments,
+                              const Environment& environment, std::ostream& out) {
+    refuse_unknown_variables(environment);
+    try {
+      std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+      auto file = environment.get("COLLOQUY_CONFIG");
+      if (file && !named(arguments, "config")) reversed.push_back("--config=" + *file);
+      app_.parse(reversed);
+    } catch (const CLI::CallForHelp&) {
+      out << app_.help();
+      return std::nullopt;
+    } catch (const CLI::ParseError& error) {
+      throw ConfigError(error.what());
+    }
+    Config config;
+    for (const auto& setting : table_) apply(config, setting, environment, arguments);
+    return config;
+  }
+
+ private:
+  void add(const Setting<Config>& setting) {
+    std::string help(setting.help);
+    help += " [" + environment_name(setting.name) + "]";
+    if (setting.secret) help = "(not a flag: file or environment) " + help;
+    auto* option = app_.add_option("--" + std::string(setting.name), texts_[setting.name], help);
+    option->take_last();
+    if (!setting.default_text.empty()) option->default_str(std::string(setting.default_text));
+  }
+
+  static bool named(const std::vector<std::string>& arguments, std::string_view setting) {
+    std::string flag = "--" + std::string(setting);
+    return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+      return argument == flag || argument.starts_with(flag + "=");
+    });
+  }
+
+  Value find(const Setting<Config>& setting, const Environment& environment,
+             const std::vector<std::string>& arguments) {
+    std::string flag = "--" + std::string(setting.name);
+    auto* option = app_.get_option(flag);
+    bool by_flag = named(arguments, setting.name);
+    if (by_flag && setting.secret) {
+      throw ConfigError(flag + " is a secret and not a flag: set " +
+                        environment_name(setting.name));
+    }
+    if (by_flag) return {texts_[setting.name], flag};
+    auto variable = environment_name(setting.name);
+    if (auto value = environment.get(variable)) return {*value, variable};
+    if (option->count() > 0)
+      return {texts_[setting.name], std::string(setting.name) + " in the config file"};
+    return {std::string(setting.default_text), flag};
+  }
+
+  void apply(Config& config, const Setting<Config>& setting, const Environment& environment,
+             const std::vector<std::string>& arguments) {
+    auto value = find(setting, environment, arguments);
+    try {
+      setting.apply(config, value.text);
+    } catch (const ConfigError& error) {
+      std::string shown = setting.secret ? "" : " \"" + value.text + "\"";
+      throw ConfigError(value.source + shown + " " + error.what());
+    }
+  }
+
+  const std::vector<Setting<Config>>& table_;
+  std::map<std::string_view, std::string> texts_;
+  CLI::App app_;
+};
+
+// What no single setting can see.
+void check_together(const ServeConfig& config) {
+  if (config.tls_cert.empty() != config.tls_key.empty()) {
+    throw ConfigError("--tls-cert and --tls-key go together");
+  }
+  if (!config.jwks.empty() && config.auth_issuer.empty()) {
+    throw ConfigError("--jwks needs --auth-issuer, the one issuer whose tokens are accepted");
+  }
+  if (config.model == ModelKind::kOpenAi && config.openai_base_url.empty()) {
+    throw ConfigError("--model openai needs --openai-base-url, such as http://127.0.0.1:8000/v1");
+  }
+  if (config.model == ModelKind::kOpenAi && config.openai_model.empty()) {
+    throw ConfigError("--model openai needs --openai-model, the name of the endpoint's model");
+  }
+  if (config.data.empty()) throw ConfigError("--data must name a folder");
+}
+
+template <class Config>
+void append_table(std::string& out, const std::vector<Setting<Config>>& table) {
+  std::string_view group;
+  for (const auto& setting : table) {
+    if (setting.group != group) {
+      group = setting.group;
+      out += "\n### " + std::string(group) +
+             "\n\n| setting | default | environment | what it does |\n";
+      out += "| --- | --- | --- | --- |\n";
+    }
+    std::string name = setting.secret ? std::string(setting.name) + " (no flag)"
+                                      : "`--" + std::string(setting.name) + "`";
+    std::string shown =
+        setting.default_text.empty() ? "" : "`" + std::string(setting.default_text) + "`";
+    out += "| " + name + " | " + shown + " | `" + environment_name(setting.name) + "` | ";
+    out += std::string(setting.help) + " |\n";
+  }
+}
+
+}  // namespace
+
+std::string environment_name(std::string_view setting) {
+  std::string name = "COLLOQUY_";
+  for (char c : setting) {
+    name.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+  }
+  return name;
+}
+
+Environment Environment::of_process() {
+  Environment environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    std::string text(*entry);
+    environment.names.push_back(text.substr(0, text.find('=')));
+  }
+  environment.get = [](const std::string& name) -> std::optional<std::string> {
+    const char* value =
+        std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): before any thread
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+  return environment;
+}
+
+std::optional<ServeConfig> parse_serve(const std::vector<std::string>& arguments,
+                                       const Environment& environment, std::ostream& out) {
+  Parser<ServeConfig> parser("colloquy serve", "Starts the server.", serve_settings());
+  auto config = parser.parse(arguments, environment, out);
+  if (!config) return config;
+  if (config->openai_api_key.empty()) {
+    config->openai_api_key = environment.get("OPENAI_API_KEY").value_or("");
+  }
+  check_together(*config);
+  return config;
+}
+
+std::optional<TokenConfig> parse_token(const std::vector<std::string>& arguments,
+                                       const Environment& environment, std::ostream& out) {
+  Parser<TokenConfig> parser("colloquy token", "Prints a bearer token.", token_settings());
+  auto config = parser.parse(arguments, environment, out);
+  if (!config) return config;
+  if (config->user.empty())
+    throw ConfigError("--user is needed: the user id that the token stands for");
+  if (config->user.size() > limits::kUserIdBytes) throw ConfigError("--user is too long");
+  return config;
+}
+
+std::string settings_markdown() {
+  std::string out;
+  append_table(out, serve_settings());
+  append_table(out, token_settings());
+  return out;
+}
+
+}  // namespace colloquy::config

@@ -1,0 +1,136 @@
+// Every setting of the program, once: its name, default, help and check.
+//
+// A setting `admin-listen` is the flag --admin-listen, the environment variable
+// COLLOQUY_ADMIN_LISTEN and the line `admin-listen = …` of the file that --config
+// names. A flag wins over the environment, the environment over the file. What is
+// unknown or invalid is refused by name before anything is opened. A secret has no
+// flag, since other users of a machine can read command lines.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/limits.h"
+
+namespace colloquy::config {
+
+struct ListenAddress {
+  std::string address;  // an IP address, without brackets
+  unsigned short port = 0;
+  bool loopback() const;
+};
+
+enum class StoreKind : std::uint8_t { kRocksDb };
+enum class ModelKind : std::uint8_t { kDemo, kOpenAi };
+
+// What `colloquy serve` needs. The defaults stand in the table of settings.
+struct ServeConfig {
+  ListenAddress listen;
+  ListenAddress admin_listen;
+  std::string tls_cert;
+  std::string tls_key;
+  int threads = 0;
+  std::size_t max_connections = 0;
+  std::size_t max_header_bytes = 0;
+  std::size_t max_body_bytes = 0;
+  std::chrono::milliseconds idle_timeout{};
+  std::chrono::milliseconds request_timeout{};
+  std::chrono::milliseconds write_timeout{};
+  std::chrono::milliseconds shutdown_timeout{};
+  std::size_t gzip_min_bytes = 0;
+  std::vector<std::string> cors_origins;
+
+  std::string data;
+  StoreKind store = StoreKind::kRocksDb;
+  std::size_t block_cache_bytes = 0;
+  std::size_t min_free_disk_bytes = 0;
+  std::size_t write_queue = 0;
+
+  std::string token_key;
+  std::string token_key_file;
+  std::vector<std::string> auth_algorithms;
+  std::string auth_issuer;
+  std::vector<std::string> auth_audience;
+  std::string jwks;
+
+  ModelKind model = ModelKind::kDemo;
+  std::chrono::milliseconds demo_token_delay{};
+  std::string openai_base_url;
+  std::string openai_api_key;
+  std::string openai_model;
+  std::vector<std::string> openai_models;
+  bool openai_strict_alternation = false;
+  std::chrono::milliseconds openai_connect_timeout{};
+  std::chrono::milliseconds openai_first_token_timeout{};
+  std::chrono::milliseconds openai_idle_timeout{};
+
+  std::size_t context_messages = 0;
+  std::size_t context_tokens = 0;      // 0: no budget
+  std::size_t max_tokens_default = 0;  // 0: the model's own
+  std::size_t max_content_bytes = 0;
+  std::size_t max_turns = 0;
+  std::chrono::milliseconds turn_timeout{};
+
+  std::size_t requests_per_minute = 0;  // 0: no limit
+  std::size_t tokens_per_minute = 0;    // 0: no limit
+
+  std::string log_level;
+};
+
+// What `colloquy token` needs.
+struct TokenConfig {
+  std::string data;
+  std::string token_key;
+  std::string token_key_file;
+  std::string user;
+  std::chrono::milliseconds ttl{};
+};
+
+// A setting is unknown or invalid; what() names it, in one line for a person.
+class ConfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+template <class Config>
+struct Setting {
+  std::string_view group;         // heading in the documentation
+  std::string_view name;          // as the flag, without its dashes
+  std::string_view default_text;  // as a user would write it
+  std::string_view help;
+  bool secret = false;                                     // no flag
+  std::function<void(Config&, const std::string&)> apply;  // throws ConfigError without the name
+};
+
+const std::vector<Setting<ServeConfig>>& serve_settings();
+const std::vector<Setting<TokenConfig>>& token_settings();
+
+// The name of the environment variable of a setting.
+std::string environment_name(std::string_view setting);
+
+// A process's environment: the value of a variable, and the names that it has.
+struct Environment {
+  std::function<std::optional<std::string>(const std::string&)> get;
+  std::vector<std::string> names;
+  static Environment of_process();
+};
+
+// `arguments` are those after the subcommand. Throws ConfigError. nullopt: --help was asked for and
+// has been written to `out`.
+std::optional<ServeConfig> parse_serve(const std::vector<std::string>& arguments,
+                                       const Environment& environment, std::ostream& out);
+std::optional<TokenConfig> parse_token(const std::vector<std::string>& arguments,
+                                       const Environment& environment, std::ostream& out);
+
+// The table of every setting in Markdown, for docs/operations.md.
+std::string settings_markdown();
+
+}  // namespace colloquy::config

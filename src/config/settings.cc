@@ -1,0 +1,239 @@
+// The table of settings. docs/operations.md is made from it.
+#include <limits>
+
+#include "config/config.h"
+#include "config/values.h"
+
+namespace colloquy::config {
+namespace {
+
+constexpr std::size_t kNoMost = std::numeric_limits<std::int64_t>::max();
+
+using Serve = ServeConfig;
+using ServeApply = std::function<void(Serve&, const std::string&)>;
+
+template <class Config>
+auto text(std::string Config::*field) {
+  return [field](Config& c, const std::string& v) { c.*field = v; };
+}
+ServeApply list(std::vector<std::string> Serve::*field) {
+  return [field](Serve& c, const std::string& v) { c.*field = parse_list(v); };
+}
+ServeApply listen(ListenAddress Serve::*field) {
+  return [field](Serve& c, const std::string& v) { c.*field = parse_listen(v); };
+}
+template <class Config>
+auto duration(std::chrono::milliseconds Config::*field, std::int64_t least_ms = 1) {
+  return [field, least_ms](Config& c, const std::string& v) {
+    c.*field = parse_duration(v);
+    if ((c.*field).count() < least_ms) throw ConfigError("is too short");
+  };
+}
+ServeApply bytes(std::size_t Serve::*field, std::size_t least = 0, std::size_t most = kNoMost) {
+  return [field, least, most](Serve& c, const std::string& v) {
+    c.*field = parse_bytes(v);
+    if (c.*field < least) throw ConfigError("must be at least " + std::to_string(least) + " bytes");
+    if (c.*field > most) throw ConfigError("must be at most " + std::to_string(most) + " bytes");
+  };
+}
+ServeApply number(std::size_t Serve::*field, std::size_t least, std::size_t most) {
+  return [field, least, most](Serve& c, const std::string& v) {
+    c.*field = parse_number(v, least, most);
+  };
+}
+ServeApply boolean(bool Serve::*field) {
+  return [field](Serve& c, const std::string& v) { c.*field = parse_boolean(v); };
+}
+
+void apply_store(Serve& config, const std::string& value) {
+  if (value != "rocksdb") throw ConfigError("must be rocksdb");
+  config.store = StoreKind::kRocksDb;
+}
+
+void apply_model(Serve& config, const std::string& value) {
+  if (value == "demo") {
+    config.model = ModelKind::kDemo;
+  } else if (value == "openai") {
+    config.model = ModelKind::kOpenAi;
+  } else {
+    throw ConfigError("must be demo or openai");
+  }
+}
+
+void apply_log_level(Serve& config, const std::string& value) {
+  if (value != "debug" && value != "info" && value != "warning" && value != "error") {
+    throw ConfigError("must be debug, info, warning or error");
+  }
+  config.log_level = value;
+}
+
+void apply_algorithms(Serve& config, const std::string& value) {
+  config.auth_algorithms = parse_list(value);
+  for (const auto& name : config.auth_algorithms) {
+    if (name != "HS256" && name != "RS256" && name != "PS256" && name != "ES256" &&
+        name != "EdDSA") {
+      throw ConfigError("may list HS256, RS256, PS256, ES256 and EdDSA");
+    }
+  }
+}
+
+void apply_cors(Serve& config, const std::string& value) {
+  config.cors_origins = parse_list(value);
+  for (const auto& origin : config.cors_origins) {
+    bool good =
+        origin == "*" || ((origin.starts_with("http://") || origin.starts_with("https://")) &&
+                          origin.find('/', 8) == std::string::npos);
+    if (!good) throw ConfigError("must list origins such as https://chat.example.org, or *");
+  }
+}
+
+void apply_base_url(Serve& config, const std::string& value) {
+  if (!value.empty() && !value.starts_with("http://") && !value.starts_with("https://")) {
+    throw ConfigError("must begin with http:// or https://");
+  }
+  config.openai_base_url = value;
+}
+
+}  // namespace
+
+const std::vector<Setting<ServeConfig>>& serve_settings() {
+  static const std::vector<Setting<ServeConfig>> table{
+      {"Listening", "listen", "127.0.0.1:8080",
+       "Address and port of the API; port 0 takes a free one.", false, listen(&Serve::listen)},
+      {"Listening", "admin-listen", "127.0.0.1:9464",
+       "Address and port of /metrics and /health for operators.", false,
+       listen(&Serve::admin_listen)},
+      {"Listening", "tls-cert", "",
+       "PEM file with the certificate chain; read again when it changes.", false,
+       text(&Serve::tls_cert)},
+      {"Listening", "tls-key", "", "PEM file with the certificate's private key.", false,
+       text(&Serve::tls_key)},
+      {"Listening", "threads", "0", "Event loops; 0 takes one for each processor.", false,
+       [](Serve& c, const std::string& v) {
+         c.threads = static_cast<int>(parse_number(v, 0, 1024));
+       }},
+      {"Listening", "max-connections", "10000", "Connections open at once; more are answered 503.",
+       false, number(&Serve::max_connections, 1, 1'000'000)},
+      {"Listening", "max-header-bytes", "16KiB", "Largest request header; more is answered 431.",
+       false, bytes(&Serve::max_header_bytes, 1024, limits::kMiB)},
+      {"Listening", "max-body-bytes", "8MiB", "Largest request body; more is answered 413.", false,
+       bytes(&Serve::max_body_bytes, 1024, 1024 * limits::kMiB)},
+      {"Listening", "idle-timeout", "75s", "How long a connection may wait between two requests.",
+       false, duration(&Serve::idle_timeout)},
+      {"Listening", "request-timeout", "30s", "How long a client may take to send one request.",
+       false, duration(&Serve::request_timeout)},
+      {"Listening", "write-timeout", "30s",
+       "How long a client may take to receive one piece of a response.", false,
+       duration(&Serve::write_timeout)},
+      {"Listening", "shutdown-timeout", "25s",
+       "How long running answers may go on after SIGTERM before they are cut and saved.", false,
+       duration(&Serve::shutdown_timeout, 0)},
+      {"Listening", "gzip-min-bytes", "4KiB",
+       "JSON responses from this size are compressed where the client accepts it; 0 switches it "
+       "off.",
+       false, bytes(&Serve::gzip_min_bytes)},
+      {"Listening", "cors-origins", "",
+       "Comma-separated origins whose pages may call the API; * for all.", false, apply_cors},
+
+      {"Storing", "data", "./data", "Folder of the embedded store and of the token key.", false,
+       text(&Serve::data)},
+      {"Storing", "store", "rocksdb", "Where conversations are kept: rocksdb.", false, apply_store},
+      {"Storing", "block-cache", "256MiB", "Memory for blocks read from disk.", false,
+       bytes(&Serve::block_cache_bytes, limits::kMiB)},
+      {"Storing", "min-free-disk", "512MiB",
+       "Writes are refused with 503 while less is free on the volume.", false,
+       bytes(&Serve::min_free_disk_bytes)},
+      {"Storing", "write-queue", "4096",
+       "Writes that may wait for the disk at once; more are answered 503.", false,
+       number(&Serve::write_queue, 1, 1'000'000)},
+
+      {"Signing in", "token-key", "", "Key of HS256 tokens, at least 32 bytes; instead of a file.",
+       true, text(&Serve::token_key)},
+      {"Signing in", "token-key-file", "",
+       "File with the key of HS256 tokens; default DATA/token.key, made at the first start.", false,
+       text(&Serve::token_key_file)},
+      {"Signing in", "jwks", "", "File or URL of the identity provider's key set.", false,
+       text(&Serve::jwks)},
+      {"Signing in", "auth-issuer", "",
+       "The one issuer whose tokens are accepted; needed with jwks. Default for HS256 alone: "
+       "colloquy.",
+       false, text(&Serve::auth_issuer)},
+      {"Signing in", "auth-audience", "",
+       "Comma-separated audiences (or Amazon Cognito client ids), one of which a token must name.",
+       false, list(&Serve::auth_audience)},
+      {"Signing in", "auth-algorithms", "",
+       "Comma-separated algorithms that are accepted. Default: HS256, or with jwks "
+       "RS256,PS256,ES256,EdDSA.",
+       false, apply_algorithms},
+
+      {"Answering", "model", "demo",
+       "Who answers: demo, or openai for any OpenAI-compatible endpoint.", false, apply_model},
+      {"Answering", "demo-token-delay", "0ms", "Pause of the demonstration model before each word.",
+       false, duration(&Serve::demo_token_delay, 0)},
+      {"Answering", "openai-base-url", "",
+       "URL of the endpoint with its /v1, such as http://127.0.0.1:8000/v1.", false,
+       apply_base_url},
+      {"Answering", "openai-api-key", "", "Key of the endpoint; OPENAI_API_KEY is read too.", true,
+       text(&Serve::openai_api_key)},
+      {"Answering", "openai-model", "", "Name of the endpoint's model.", false,
+       text(&Serve::openai_model)},
+      {"Answering", "openai-models", "", "Comma-separated further models that a request may name.",
+       false, list(&Serve::openai_models)},
+      {"Answering", "openai-strict-alternation", "false",
+       "Merge neighbouring messages of one role and drop a leading answer, for chat templates that "
+       "insist.",
+       false, boolean(&Serve::openai_strict_alternation)},
+      {"Answering", "openai-connect-timeout", "5s", "How long connecting to the endpoint may take.",
+       false, duration(&Serve::openai_connect_timeout)},
+      {"Answering", "openai-first-token-timeout", "60s",
+       "How long the endpoint may take to begin its answer.", false,
+       duration(&Serve::openai_first_token_timeout)},
+      {"Answering", "openai-idle-timeout", "60s",
+       "How long the endpoint may pause within its answer.", false,
+       duration(&Serve::openai_idle_timeout)},
+      {"Answering", "context-messages", "5",
+       "How many of the newest messages the model is given before the prompt.", false,
+       number(&Serve::context_messages, 0, limits::kContextMessagesMax)},
+      {"Answering", "context-tokens", "0",
+       "Most tokens of context; whole pairs are cut to keep it. 0: no budget.", false,
+       number(&Serve::context_tokens, 0, 100'000'000)},
+      {"Answering", "default-max-tokens", "0",
+       "max_tokens of a request that names none. 0: the model's own.", false,
+       number(&Serve::max_tokens_default, 0, 10'000'000)},
+      {"Answering", "max-content-bytes", "1MiB", "Largest content of a message.", false,
+       bytes(&Serve::max_content_bytes, 1024, limits::kPageBytes)},
+      {"Answering", "max-turns", "1000", "Answers that may run at once; more are answered 503.",
+       false, number(&Serve::max_turns, 1, 1'000'000)},
+      {"Answering", "turn-timeout", "10m",
+       "How long one answer may take; then what was said is saved.", false,
+       duration(&Serve::turn_timeout, 100)},
+
+      {"Limiting", "requests-per-minute", "0",
+       "Requests of one user a minute; more are answered 429. 0: no limit.", false,
+       number(&Serve::requests_per_minute, 0, 1'000'000'000)},
+      {"Limiting", "tokens-per-minute", "0",
+       "Tokens (prompt and answer) of one user a minute; more are answered 429. 0: no limit.",
+       false, number(&Serve::tokens_per_minute, 0, 1'000'000'000)},
+
+      {"Watching", "log-level", "info", "Least level that is logged: debug, info, warning, error.",
+       false, apply_log_level},
+  };
+  return table;
+}
+
+const std::vector<Setting<TokenConfig>>& token_settings() {
+  static const std::vector<Setting<TokenConfig>> table{
+      {"Token", "data", "./data", "Folder of the embedded store and of the token key.", false,
+       text(&TokenConfig::data)},
+      {"Token", "token-key", "", "Key of HS256 tokens, at least 32 bytes; instead of a file.", true,
+       text(&TokenConfig::token_key)},
+      {"Token", "token-key-file", "", "File with the key of HS256 tokens; default DATA/token.key.",
+       false, text(&TokenConfig::token_key_file)},
+      {"Token", "user", "", "User id that the token stands for.", false, text(&TokenConfig::user)},
+      {"Token", "ttl", "24h", "How long the token is good for.", false,
+       duration(&TokenConfig::ttl, 1000)},
+  };
+  return table;
+}
+
+}  // namespace colloquy::config

@@ -1,0 +1,105 @@
+#include "config/values.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+namespace colloquy::config {
+namespace {
+
+// The digits at the start of `text`, and what follows them.
+std::pair<std::uint64_t, std::string> number_and_unit(const std::string& text) {
+  std::uint64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end == text.data()) throw ConfigError("is not a number");
+  return {number, std::string(end, text.data() + text.size())};
+}
+
+std::uint64_t scale(std::uint64_t number, std::uint64_t factor) {
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (factor != 0 && number > kMost / factor) throw ConfigError("is too large");
+  return number * factor;
+}
+
+bool is_ip_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> parsed;
+  return inet_pton(AF_INET, text.c_str(), parsed.data()) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), parsed.data()) == 1;
+}
+
+}  // namespace
+
+bool ListenAddress::loopback() const { return address == "::1" || address.starts_with("127."); }
+
+ListenAddress parse_listen(const std::string& text) {
+  auto colon = text.rfind(':');
+  if (colon == std::string::npos) throw ConfigError("must be ADDRESS:PORT, such as 127.0.0.1:8080");
+  ListenAddress listen;
+  listen.address = text.substr(0, colon);
+  if (listen.address.size() > 2 && listen.address.front() == '[' && listen.address.back() == ']') {
+    listen.address = listen.address.substr(1, listen.address.size() - 2);
+  }
+  if (listen.address == "localhost") listen.address = "127.0.0.1";
+  if (!is_ip_address(listen.address)) {
+    throw ConfigError("must begin with an IP address, such as 127.0.0.1 or [::1]");
+  }
+  listen.port = static_cast<unsigned short>(parse_number(text.substr(colon + 1), 0, 65535));
+  return listen;
+}
+
+std::chrono::milliseconds parse_duration(const std::string& text) {
+  auto [number, unit] = number_and_unit(text);
+  std::uint64_t factor = 0;
+  if (unit == "ms") factor = 1;
+  if (unit == "s") factor = 1000;
+  if (unit == "m") factor = 60'000;
+  if (unit == "h") factor = 3'600'000;
+  if (unit == "d") factor = 86'400'000;
+  if (factor == 0) throw ConfigError("needs a unit: ms, s, m, h or d");
+  return std::chrono::milliseconds(scale(number, factor));
+}
+
+std::size_t parse_bytes(const std::string& text) {
+  auto [number, unit] = number_and_unit(text);
+  if (unit.empty() || unit == "B") return number;
+  if (unit == "KiB") return scale(number, 1024);
+  if (unit == "MiB") return scale(number, 1024 * 1024);
+  if (unit == "GiB") return scale(number, 1024 * 1024 * 1024);
+  throw ConfigError("has an unknown unit: KiB, MiB and GiB are known");
+}
+
+std::size_t parse_number(const std::string& text, std::size_t least, std::size_t most) {
+  auto [number, rest] = number_and_unit(text);
+  if (!rest.empty()) throw ConfigError("is not a number");
+  if (number < least || number > most) {
+    throw ConfigError("must be between " + std::to_string(least) + " and " + std::to_string(most));
+  }
+  return number;
+}
+
+bool parse_boolean(const std::string& text) {
+  if (text == "true" || text == "1") return true;
+  if (text == "false" || text == "0") return false;
+  throw ConfigError("must be true or false");
+}
+
+std::vector<std::string> parse_list(const std::string& text) {
+  std::vector<std::string> items;
+  std::size_t start = 0;
+  while (start <= text.size()) {
+    auto comma = text.find(',', start);
+    if (comma == std::string::npos) comma = text.size();
+    auto item = text.substr(start, comma - start);
+    auto first = item.find_first_not_of(' ');
+    if (first != std::string::npos) {
+      items.push_back(item.substr(first, item.find_last_not_of(' ') - first + 1));
+    }
+    start = comma + 1;
+  }
+  return items;
+}
+
+}  // namespace colloquy::config

@@ -1,0 +1,94 @@
+// A request and a response, as a handler sees them. No Beast type shows here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "base/task.h"
+
+namespace colloquy::http {
+
+enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOptions, kOther };
+std::string_view method_name(Method method);  // "GET"; "OTHER" for kOther
+
+struct Header {
+  std::string name;
+  std::string value;
+};
+
+// First header of that name, compared without case; nullopt when there is none.
+std::optional<std::string_view> find_header(const std::vector<Header>& headers,
+                                            std::string_view name);
+
+// Decodes %XX (and, in a query, '+'). nullopt when an escape is cut or not hexadecimal, or the
+// result is not valid UTF-8 or holds a NUL.
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
+// Encodes everything but RFC 3986's unreserved characters.
+std::string percent_encode(std::string_view text);
+
+struct Request {
+  Method method = Method::kGet;
+  std::string method_text;  // as sent
+  std::string target;       // as sent: path and query
+  std::string path;         // undecoded, without the query
+  std::vector<Header> headers;
+  std::string body;  // whole, at most the limit of the listener
+  std::string peer;  // address:port of the other side
+  bool tls = false;
+  bool keep_alive = true;
+
+  // Filled on the way in by the middleware and the router.
+  std::string request_id;
+  std::string_view route;                                  // its template; "" before routing
+  std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
+  std::vector<std::pair<std::string_view, std::string>> path_parameters;  // decoded
+  UserId user;  // set by the authentication middleware
+
+  std::optional<std::string_view> header(std::string_view name) const {
+    return find_header(headers, name);
+  }
+  // Null when absent. The last one wins where a name is repeated.
+  const std::string* query_parameter(std::string_view name) const;
+  // Empty when the template has no such parameter.
+  const std::string& path_parameter(std::string_view name) const;
+};
+
+// Writes a body piece by piece. Each write waits until the socket has taken it,
+// within the listener's write deadline. Throws ConnectionClosed when the client
+// is gone or too slow.
+class BodyWriter {
+ public:
+  virtual ~BodyWriter() = default;
+  virtual Task<> write(std::string_view piece) = 0;
+  // Trailing state is not an error of the client's: aborts the connection so that
+  // the client sees a cut body and never a seemingly whole one.
+  virtual void abort() = 0;
+};
+
+class ConnectionClosed : public std::exception {
+ public:
+  const char* what() const noexcept override { return "the connection is closed"; }
+};
+
+struct Response {
+  int status = 200;
+  std::vector<Header> headers;  // without Content-Length, Transfer-Encoding, Date, Connection
+  std::string body;             // used when `stream` is empty
+  // Chunked (HTTP/1.1) or until close (HTTP/1.0). The status line is sent before the first piece.
+  std::function<Task<>(BodyWriter&)> stream;
+  bool close = false;  // end the connection after this response
+
+  void set_header(std::string name, std::string value);
+  // What the log and the metrics say went wrong, if something did; never sent.
+  std::string log_detail;
+};
+
+}  // namespace colloquy::http

@@ -1,0 +1,86 @@
+// The contract of a language model: a list of messages in, text out, piece by piece.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/task.h"
+
+namespace colloquy::llm {
+
+enum class Role : std::uint8_t { kSystem, kUser, kAssistant };
+
+struct ChatMessage {
+  Role role = Role::kUser;
+  std::string content;
+};
+
+struct SamplingOptions {
+  std::optional<int> max_tokens;      // at least 1
+  std::optional<double> temperature;  // 0 to 2
+  std::optional<double> top_p;        // above 0, to 1
+  std::optional<int> top_k;           // at least 1
+  std::optional<std::int64_t> seed;
+  std::vector<std::string> stop;  // the answer ends before the first of these
+};
+
+struct CompletionRequest {
+  std::string model;                  // one of models(); empty: the default
+  std::vector<ChatMessage> messages;  // oldest first; the prompt is the last
+  SamplingOptions sampling;
+  std::string request_id;  // of the request that started the turn, for the log
+};
+
+enum class StopReason : std::uint8_t { kStop, kLength };
+
+struct CompletionResult {
+  StopReason stop_reason = StopReason::kStop;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t completion_tokens = 0;
+};
+
+// Asks a running completion to stop. Belongs to one event loop: `request` and
+// the provider's use of it happen on the executor of the turn.
+class Cancellation {
+ public:
+  bool requested() const { return requested_; }
+  // Runs the callback that the provider has set, if any. A second call does nothing.
+  void request() {
+    if (requested_) return;
+    requested_ = true;
+    if (callback_) callback_();
+  }
+  // Called by the provider: what ends its current wait. An empty function removes it.
+  void on_request(std::function<void()> callback) { callback_ = std::move(callback); }
+
+ private:
+  bool requested_ = false;
+  std::function<void()> callback_;
+};
+
+// Receives the answer. Called on the executor of the turn, and never blocks.
+using TextSink = std::function<void(std::string_view text)>;
+
+class Provider {
+ public:
+  virtual ~Provider() = default;
+
+  // The models that a request may name, the default first. Never empty.
+  virtual const std::vector<std::string>& models() const = 0;
+
+  // How many tokens a text has, exactly or as an estimate; used to cut the context.
+  virtual std::size_t count_tokens(std::string_view text) const = 0;
+
+  // Streams an answer into `sink`, in whole UTF-8 characters, and returns when it has ended.
+  // Throws kThrottled, kUnavailable (out, slow, cut off or garbled), kInvalid (the model refused
+  // the request); what was given to the sink before stays valid. When cancelled it returns soon,
+  // with what it has said. `sink` and `cancellation` outlive the call.
+  virtual Task<CompletionResult> complete(CompletionRequest request, const TextSink& sink,
+                                          Cancellation& cancellation) = 0;
+};
+
+}  // namespace colloquy::llm

@@ -1,0 +1,84 @@
+// The command line: which command, with which settings.
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "config/config.h"
+#include "serve.h"
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+using colloquy::config::Environment;
+
+constexpr const char* kHelp =
+    "Colloquy keeps the conversations of language models' users.\n"
+    "\n"
+    "  colloquy serve …      start the server (colloquy serve --help lists its settings)\n"
+    "  colloquy token …      print a bearer token for the embedded default\n"
+    "  colloquy settings     print every setting as Markdown\n"
+    "  colloquy --version    print the version\n"
+    "\n"
+    "First steps:\n"
+    "\n"
+    "  colloquy serve --data ./data\n"
+    "  colloquy token --data ./data --user alice\n";
+
+int run_serve(const Arguments& arguments) {
+  auto config = colloquy::config::parse_serve(arguments, Environment::of_process(), std::cout);
+  return config ? colloquy::serve(*config, COLLOQUY_VERSION, std::cout) : EXIT_SUCCESS;
+}
+
+int run_token(const Arguments& arguments) {
+  auto config = colloquy::config::parse_token(arguments, Environment::of_process(), std::cout);
+  return config ? colloquy::print_token(*config, std::cout) : EXIT_SUCCESS;
+}
+
+int print(const std::string& text) {
+  std::cout << text;
+  return EXIT_SUCCESS;
+}
+
+int run(const Arguments& arguments) {
+  const std::map<std::string, std::function<int(const Arguments&)>> commands{
+      {"serve", run_serve},
+      {"token", run_token},
+      {"settings", [](const Arguments&) { return print(colloquy::config::settings_markdown()); }},
+      {"--version", [](const Arguments&) { return print("colloquy " COLLOQUY_VERSION "\n"); }},
+      {"--help", [](const Arguments&) { return print(kHelp); }},
+      {"-h", [](const Arguments&) { return print(kHelp); }},
+  };
+  if (arguments.empty()) {
+    std::cerr << kHelp;
+    return EXIT_FAILURE;
+  }
+  auto command = commands.find(arguments.front());
+  if (command == commands.end()) {
+    throw colloquy::config::ConfigError("\"" + arguments.front() +
+                                        "\" is no command; colloquy --help lists them");
+  }
+  return command->second(Arguments(arguments.begin() + 1, arguments.end()));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): a write's own error is enough
+  try {
+    return run(Arguments(argv + 1, argv + argc));
+  } catch (const colloquy::Error& error) {
+    std::cerr << "colloquy: " << error.message();
+    for (const auto& field : error.fields())
+      std::cerr << " " << field.field << " " << field.message;
+    if (!error.detail().empty()) std::cerr << " (" << error.detail() << ")";
+    std::cerr << "\n";
+  } catch (const std::exception& error) {
+    std::cerr << "colloquy: " << error.what() << "\n";
+  }
+  return EXIT_FAILURE;
+}

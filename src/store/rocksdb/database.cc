@@ -1,0 +1,234 @@
+#include "store/rocksdb/database.h"
+
+#include <fcntl.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/sst_file_reader.h>
+#include <rocksdb/table.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <limits>
+
+#include "store/rocksdb/keys.h"
+#include "store/rocksdb/log_check.h"
+#include "store/rocksdb/status.h"
+#include "store/rocksdb/value_codec.h"
+#include "telemetry/log.h"
+
+namespace colloquy::store {
+namespace {
+
+constexpr double kBloomBitsPerKey = 10;
+constexpr std::size_t kBlockBytes = 16 * limits::kKiB;
+constexpr std::uint64_t kLogBytes = 256 * limits::kMiB;
+
+rocksdb::DBOptions database_options(const RocksDbOptions& options, rocksdb::Env* env) {
+  rocksdb::DBOptions out;
+  out.env = env;
+  out.create_if_missing = true;
+  out.create_missing_column_families = true;
+  out.paranoid_checks = true;
+  // The log is checked by log_check.h first; what is left to tolerate here is nothing.
+  out.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  out.track_and_verify_wals_in_manifest = true;
+  out.verify_sst_unique_id_in_manifest = true;
+  out.recycle_log_file_num = 0;  // log_check.h relies on it: unwritten sectors are zeros
+  out.max_total_wal_size = kLogBytes;
+  out.max_open_files = -1;
+  out.max_bgerror_resume_count = 0;  // the sweeper reopens instead
+  out.db_write_buffer_size = 2 * options.write_buffer_bytes;
+  out.max_background_jobs = 2;
+  out.bytes_per_sync = limits::kMiB;
+  out.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  out.keep_log_file_num = 4;
+  out.max_log_file_size = 4 * limits::kMiB;
+  out.stats_dump_period_sec = 0;
+  out.stats_persist_period_sec = 0;
+  return out;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const RocksDbOptions& options,
+                                            const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.block_size = kBlockBytes;
+  table.format_version = 5;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+  table.whole_key_filtering = true;
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  rocksdb::ColumnFamilyOptions out;
+  out.write_buffer_size = options.write_buffer_bytes;
+  out.compression = rocksdb::kLZ4Compression;
+  out.bottommost_compression = rocksdb::kZSTD;
+  out.level_compaction_dynamic_level_bytes = true;
+  out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return out;
+}
+
+// A new folder survives the loss of power only once its parent is synced.
+void sync_folder(const std::filesystem::path& folder) {
+  int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+// Notes the errors of flushes and compactions.
+class BackgroundErrors final : public rocksdb::EventListener {
+ public:
+  explicit BackgroundErrors(std::shared_ptr<std::atomic<bool>> seen) : seen_(std::move(seen)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
+                         rocksdb::Status* status) override {
+    telemetry::log_error("store.background_error", {{"detail", status->ToString()}});
+    if (status->IsIOError()) *seen_ = true;
+  }
+
+ private:
+  std::shared_ptr<std::atomic<bool>> seen_;
+};
+
+}  // namespace
+
+Database::Access::Access(const Database& database, bool wait)
+    : lock_(database.access_, std::defer_lock) {
+  if (wait) {
+    std::scoped_lock gate(database.gate_);
+    lock_.lock();
+  } else if (database.reopening_ || !lock_.try_lock()) {
+    return;
+  }
+  if (!database.db_) throw unavailable("The store cannot be reached right now.", "not open");
+}
+
+Database::Database(const RocksDbOptions& options)
+    : options_(options),
+      path_(options.path),
+      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {
+  auto target = options.file_system ? options.file_system : rocksdb::FileSystem::Default();
+  files_ = std::make_shared<TrackedFiles>(target);
+  env_ = rocksdb::NewCompositeEnv(files_);
+  open();
+  sync_folder(std::filesystem::absolute(path_).parent_path());
+}
+
+void Database::open() {
+  try {
+    check_logs(*files_, path_);
+    open_files();
+    check_format();
+  } catch (const Error& error) {
+    close();
+    if (out_of_space()) throw disk_full(error.detail());
+    throw internal_error(error.detail() + " (opening " + path_ +
+                         ", last log read: " + files_->last_read() + damaged_tables() + ")");
+  }
+  *background_error_ = false;
+}
+
+void Database::check_writable() {
+  constexpr std::size_t kProbeBytes = limits::kMiB;
+  auto probe = path_ + "/probe.dbtmp";
+  auto status =
+      rocksdb::WriteStringToFile(files_.get(), std::string(kProbeBytes, 'x'), probe, true);
+  files_->DeleteFile(probe, rocksdb::IOOptions(), nullptr).PermitUncheckedError();
+  check(status, "trying whether the disk takes writes");
+}
+
+void Database::reopen() {
+  // While the disk refuses writes the database stays open, and can be read.
+  check_writable();
+  std::scoped_lock gate(gate_);
+  reopening_ = true;
+  {
+    std::unique_lock lock(access_);
+    try {
+      close();
+      open();
+    } catch (...) {
+      reopening_ = false;
+      throw;
+    }
+  }
+  reopening_ = false;
+}
+
+Database::~Database() { close(); }
+
+void Database::close() {
+  if (!db_) return;
+  for (auto* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+  handles_.clear();
+  auto status = db_->Close();
+  if (!status.ok()) telemetry::log_error("store.close_failed", {{"detail", status.ToString()}});
+  db_.reset();
+}
+
+void Database::open_files() {
+  auto family = family_options(options_, cache_);
+  auto database = database_options(options_, env_.get());
+  database.listeners.push_back(std::make_shared<BackgroundErrors>(background_error_));
+  std::vector<rocksdb::ColumnFamilyDescriptor> families{{rocksdb::kDefaultColumnFamilyName, family},
+                                                        {"conversations", family},
+                                                        {"messages", family},
+                                                        {"derived", family}};
+  rocksdb::DB* db = nullptr;
+  auto status = rocksdb::DB::Open(database, path_, families, &handles_, &db);
+  check(status, "opening the database");
+  db_.reset(db);
+  conversations_ = handles_[1];
+  messages_ = handles_[2];
+  derived_ = handles_[3];
+}
+
+std::string Database::damaged_tables() const {
+  std::string names;
+  rocksdb::Options options;
+  options.env = env_.get();
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(path_, ignored)) {
+    if (entry.path().extension() != ".sst") continue;
+    rocksdb::SstFileReader table(options);
+    auto status = table.Open(entry.path().string());
+    if (status.ok()) continue;
+    names += ", damaged table: " + entry.path().string() + " (" + status.ToString() + ")";
+  }
+  return names;
+}
+
+void Database::check_format() {
+  std::string value;
+  auto status = db_->Get(rocksdb::ReadOptions(), derived_, rocksdb::Slice(keys::kFormat), &value);
+  if (status.IsNotFound()) {
+    encode_format(kDatabaseFormat, value);
+    rocksdb::WriteOptions durable;
+    durable.sync = true;
+    check(db_->Put(durable, derived_, rocksdb::Slice(keys::kFormat), value), "writing the format");
+    return;
+  }
+  check(status, "reading the format");
+  auto format = decode_format(value);
+  if (format > kDatabaseFormat) {
+    throw internal_error("the database has format " + std::to_string(format) +
+                         " and this program reads up to " + std::to_string(kDatabaseFormat));
+  }
+}
+
+std::uint64_t Database::free_disk_bytes() const {
+  std::uint64_t free = 0;
+  auto status = files_->GetFreeSpace(path_, rocksdb::IOOptions(), &free, nullptr);
+  return status.ok() ? free : std::numeric_limits<std::uint64_t>::max();
+}
+
+std::uint64_t Database::used_disk_bytes() const {
+  std::uint64_t sum = 0;
+  std::error_code ignored;  // files come and go while they are counted
+  for (const auto& entry : std::filesystem::directory_iterator(path_, ignored)) {
+    auto size = entry.file_size(ignored);
+    if (!ignored) sum += size;
+  }
+  return sum;
+}
+
+}  // namespace colloquy::store

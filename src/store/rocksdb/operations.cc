@@ -1,0 +1,295 @@
+#include "store/rocksdb/operations.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "store/rocksdb/keys.h"
+
+namespace colloquy::store {
+namespace {
+
+std::size_t metadata_bytes(const std::map<std::string, std::optional<std::string>>& pairs) {
+  std::size_t sum = 0;
+  for (const auto& [name, value] : pairs) sum += 64 + name.size() + (value ? value->size() : 0);
+  return sum;
+}
+
+std::size_t metadata_bytes(const Metadata& metadata) {
+  std::size_t sum = 0;
+  for (const auto& [name, value] : metadata) sum += 64 + name.size() + value.size();
+  return sum;
+}
+
+std::size_t bytes_of(const NewConversation& conversation) {
+  return conversation.title.size() + conversation.system_prompt.size() +
+         metadata_bytes(conversation.metadata);
+}
+
+std::string encoded(const MessageRecord& record) {
+  std::string out;
+  encode(record, out);
+  return out;
+}
+
+std::string encoded(const Message& message) {
+  std::string out;
+  encode(MessageRecord{message, {}, 0}, out);
+  return out;
+}
+
+// What an earlier request with this key made; nullopt when there was none.
+std::optional<IdempotencyRecord> find_earlier(WriteGroup& group, const Idempotency& idempotency,
+                                              IdempotentKind kind) {
+  if (!idempotency) return std::nullopt;
+  auto record = group.find_idempotency(idempotency->record_key);
+  if (!record) return std::nullopt;
+  if (record->fingerprint != idempotency->request.fingerprint || record->kind != kind) {
+    throw invalid_field("Idempotency-Key", "This key was used before, with another request.");
+  }
+  return record;
+}
+
+void remember(WriteGroup& group, const Idempotency& idempotency, IdempotencyRecord record) {
+  if (!idempotency) return;
+  record.fingerprint = idempotency->request.fingerprint;
+  record.expires_at_s = idempotency->request.expires_at_s;
+  group.put_idempotency(idempotency->record_key, record);
+}
+
+ConversationRecord new_record(WriteGroup& group, const UserId& user, NewConversation&& from) {
+  ConversationRecord record;
+  auto& conversation = record.conversation;
+  conversation.user_id = user;
+  conversation.id = group.next_conversation_id();
+  conversation.title = std::move(from.title);
+  conversation.system_prompt = std::move(from.system_prompt);
+  conversation.metadata = std::move(from.metadata);
+  conversation.ttl_seconds = from.ttl_seconds;
+  conversation.created_at_s = group.now_s();
+  conversation.updated_at_s = group.now_s();
+  conversation.version = 1;
+  return record;
+}
+
+Message find_seen(WriteGroup& group, const ConversationId& conversation, const MessageId& id) {
+  auto record = group.find_message(conversation, id);
+  if (!record) throw not_found();
+  return as_seen(std::move(*record), group.instance(), group.now_s());
+}
+
+void check_version(const Conversation& conversation, std::optional<std::uint64_t> if_version) {
+  if (if_version && *if_version != conversation.version) {
+    throw Error(ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime.");
+  }
+}
+
+}  // namespace
+
+Message as_seen(MessageRecord record, const Uuid& instance, std::int64_t now_s) {
+  if (record.message.status == MessageStatus::kRunning) {
+    bool lease_passed = record.lease_until_s != 0 && record.lease_until_s <= now_s;
+    if (record.owner != instance || lease_passed) {
+      record.message.status = MessageStatus::kInterrupted;
+    }
+  }
+  return std::move(record.message);
+}
+
+IdempotentRequest::IdempotentRequest(const UserId& user, IdempotencyKey key)
+    : record_key(keys::idempotency(user, key.key)), request(std::move(key)) {}
+
+CreateConversation::CreateConversation(UserId user, NewConversation conversation,
+                                       Idempotency idempotency)
+    : user_(std::move(user)), new_(std::move(conversation)), idempotency_(std::move(idempotency)) {}
+
+std::size_t CreateConversation::bytes() const { return 512 + bytes_of(new_); }
+
+void CreateConversation::apply(WriteGroup& group) {
+  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kConversation)) {
+    auto& entry = group.conversation(keys::conversation(user_, earlier->conversation_id));
+    set_result({entry.record.conversation, true});
+    return;
+  }
+  auto record = new_record(group, user_, std::move(new_));
+  auto id = record.conversation.id;
+  auto& entry = group.add_conversation(keys::conversation(user_, id), std::move(record));
+  remember(group, idempotency_, {IdempotentKind::kConversation, {}, 0, id, {}, {}});
+  set_result({entry.record.conversation, false});
+}
+
+AppendMessage::AppendMessage(const UserId& user, ConversationId id, const Message& message,
+                             Idempotency idempotency)
+    : key_(keys::conversation(user, id)),
+      id_(id),
+      encoded_(encoded(message)),
+      idempotency_(std::move(idempotency)) {}
+
+void AppendMessage::replay(WriteGroup& group, const IdempotencyRecord& record) {
+  if (record.conversation_id != id_) throw not_found();
+  Placed placed;
+  placed.replayed = find_seen(group, id_, record.message_id);
+  set_result(std::move(placed));
+}
+
+void AppendMessage::apply(WriteGroup& group) {
+  auto& entry = group.conversation(key_);
+  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kMessage)) {
+    replay(group, *earlier);
+    return;
+  }
+  auto& record = entry.record;
+  auto message_id = group.next_message_id(record.last_message_id);
+  group.change(entry);
+  record.last_message_id = message_id;
+  record.conversation.updated_at_s = group.now_s();
+  ++record.conversation.message_count;
+  ++record.conversation.version;
+  set_timestamp(encoded_, group.now_s());
+  group.put_message(id_, message_id, encoded_);
+  group.count_messages(1);
+  remember(group, idempotency_, {IdempotentKind::kMessage, {}, 0, id_, message_id, {}});
+  set_result({message_id, group.now_s(), std::nullopt});
+}
+
+StartTurn::StartTurn(UserId user, std::optional<ConversationId> id,
+                     std::optional<NewConversation> conversation, const Message& prompt,
+                     const MessageRecord& reply, Idempotency idempotency)
+    : user_(std::move(user)),
+      id_(id),
+      new_(std::move(conversation)),
+      encoded_prompt_(encoded(prompt)),
+      encoded_reply_(encoded(reply)),
+      idempotency_(std::move(idempotency)) {}
+
+std::size_t StartTurn::bytes() const {
+  return 1024 + encoded_prompt_.size() + encoded_reply_.size() + (new_ ? bytes_of(*new_) : 0);
+}
+
+void StartTurn::replay(WriteGroup& group, const IdempotencyRecord& record) {
+  auto id = record.conversation_id;
+  if (id_ && *id_ != id) throw not_found();
+  auto& entry = group.conversation(keys::conversation(user_, id));
+  PlacedTurn placed;
+  placed.conversation = entry.record.conversation;
+  placed.replayed_prompt = find_seen(group, id, record.message_id);
+  placed.replayed_reply = find_seen(group, id, record.reply_id);
+  set_result(std::move(placed));
+}
+
+void StartTurn::apply(WriteGroup& group) {
+  ConversationCache::Entry* entry = nullptr;
+  if (id_) entry = &group.conversation(keys::conversation(user_, *id_));
+  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kTurn)) {
+    replay(group, *earlier);
+    return;
+  }
+  ConversationRecord fresh;
+  if (!id_) fresh = new_record(group, user_, std::move(*new_));
+  auto prompt_id = group.next_message_id(entry ? entry->record.last_message_id : MessageId());
+  auto reply_id = group.next_message_id(prompt_id);
+
+  if (entry) {
+    group.change(*entry);
+    ++entry->record.conversation.version;
+    entry->record.conversation.updated_at_s = group.now_s();
+  } else {
+    auto key = keys::conversation(user_, fresh.conversation.id);
+    entry = &group.add_conversation(key, std::move(fresh));
+  }
+  auto& record = entry->record;
+  record.last_message_id = reply_id;
+  record.conversation.message_count += 2;
+  auto id = record.conversation.id;
+  set_timestamp(encoded_prompt_, group.now_s());
+  set_timestamp(encoded_reply_, group.now_s());
+  group.put_message(id, prompt_id, encoded_prompt_);
+  group.put_message(id, reply_id, encoded_reply_);
+  group.count_messages(2);
+  remember(group, idempotency_, {IdempotentKind::kTurn, {}, 0, id, prompt_id, reply_id});
+  set_result({record.conversation, prompt_id, reply_id, group.now_s(), {}, {}});
+}
+
+FinishTurn::FinishTurn(const UserId& user, ConversationId id, const Message& reply)
+    : key_(keys::conversation(user, id)), id_(id), reply_id_(reply.id), encoded_(encoded(reply)) {}
+
+void FinishTurn::apply(WriteGroup& group) {
+  auto& entry = group.conversation(key_);
+  auto before = group.find_message(id_, reply_id_);
+  if (!before) throw not_found();
+  auto& conversation = entry.record.conversation;
+  // The second time, or a message that never was the place of an answer: what stands there stays.
+  if (before->message.status == MessageStatus::kRunning) {
+    group.change(entry);
+    conversation.updated_at_s = group.now_s();
+    ++conversation.version;
+    set_timestamp(encoded_, group.now_s());
+    group.put_message(id_, reply_id_, encoded_);
+  }
+  set_result(conversation);
+}
+
+UpdateConversation::UpdateConversation(const UserId& user, ConversationId id,
+                                       ConversationPatch patch,
+                                       std::optional<std::uint64_t> if_version)
+    : key_(keys::conversation(user, id)), patch_(std::move(patch)), if_version_(if_version) {}
+
+std::size_t UpdateConversation::bytes() const {
+  return 512 + (patch_.title ? patch_.title->size() : 0) +
+         (patch_.system_prompt ? patch_.system_prompt->size() : 0) +
+         (patch_.metadata ? metadata_bytes(patch_.metadata->pairs) : 0);
+}
+
+void UpdateConversation::apply(WriteGroup& group) {
+  auto& entry = group.conversation(key_);
+  check_version(entry.record.conversation, if_version_);
+  auto after = entry.record.conversation;
+  if (patch_.title) after.title = std::move(*patch_.title);
+  if (patch_.pinned) after.pinned = *patch_.pinned;
+  if (patch_.archived) after.archived = *patch_.archived;
+  if (patch_.system_prompt) after.system_prompt = std::move(*patch_.system_prompt);
+  if (patch_.metadata) after.metadata = patched(std::move(after.metadata), *patch_.metadata);
+  if (patch_.ttl_seconds) after.ttl_seconds = *patch_.ttl_seconds;
+
+  const auto& before = entry.record.conversation;
+  if (after == before) {
+    set_result(std::move(after));
+    return;
+  }
+  if (after.title != before.title) after.updated_at_s = group.now_s();
+  ++after.version;
+  bool details = after.system_prompt != before.system_prompt || after.metadata != before.metadata;
+  group.change(entry);
+  entry.record.conversation = after;
+  if (details) group.write_details(entry);
+  group.index_expiry(entry);
+  set_result(std::move(after));
+}
+
+DeleteConversation::DeleteConversation(const UserId& user, ConversationId id,
+                                       std::optional<std::uint64_t> if_version)
+    : key_(keys::conversation(user, id)), if_version_(if_version) {}
+
+void DeleteConversation::apply(WriteGroup& group) {
+  auto& entry = group.conversation(key_);
+  check_version(entry.record.conversation, if_version_);
+  group.remove_conversation(entry);
+  set_result({});
+}
+
+DeleteMessage::DeleteMessage(const UserId& user, ConversationId id, MessageId message)
+    : key_(keys::conversation(user, id)), id_(id), message_(message) {}
+
+void DeleteMessage::apply(WriteGroup& group) {
+  auto& entry = group.conversation(key_);
+  if (find_seen(group, id_, message_).status == MessageStatus::kRunning) {
+    throw Error(ErrorCode::kConflict, "The message is an answer that is still being written.");
+  }
+  group.change(entry);
+  --entry.record.conversation.message_count;
+  ++entry.record.conversation.version;
+  group.remove_message(id_, message_);
+  group.count_messages(-1);
+  set_result({});
+}
+
+}  // namespace colloquy::store

@@ -1,0 +1,144 @@
+// What the store writes, as operations of the Writer. Each is made on the caller's
+// event loop, which also encodes what can be encoded before the commit gives ids
+// and time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/rocksdb/writer.h"
+#include "store/types.h"
+
+namespace colloquy::store {
+
+struct Done {};
+
+// As a reader sees it: a running answer whose owner is not `instance`, or whose lease has passed,
+// is interrupted.
+Message as_seen(MessageRecord record, const Uuid& instance, std::int64_t now_s);
+
+// An IdempotencyKey and the key of its record.
+struct IdempotentRequest {
+  IdempotentRequest(const UserId& user, IdempotencyKey request);
+  std::string record_key;
+  IdempotencyKey request;
+};
+using Idempotency = std::optional<IdempotentRequest>;
+
+class CreateConversation final : public AwaitedOperation<CreatedConversation> {
+ public:
+  CreateConversation(UserId user, NewConversation conversation, Idempotency idempotency);
+  void apply(WriteGroup& group) override;
+  std::size_t bytes() const override;
+
+ private:
+  UserId user_;
+  NewConversation new_;
+  Idempotency idempotency_;
+};
+
+// What an append gave: the id and time, or the message that an earlier one made.
+struct Placed {
+  MessageId id;
+  std::int64_t timestamp_s = 0;
+  std::optional<Message> replayed;
+};
+
+class AppendMessage final : public AwaitedOperation<Placed> {
+ public:
+  // `message` without id and time.
+  AppendMessage(const UserId& user, ConversationId id, const Message& message,
+                Idempotency idempotency);
+  void apply(WriteGroup& group) override;
+  std::size_t bytes() const override { return 512 + encoded_.size(); }
+
+ private:
+  void replay(WriteGroup& group, const IdempotencyRecord& record);
+
+  std::string key_;
+  ConversationId id_;
+  std::string encoded_;
+  Idempotency idempotency_;
+};
+
+// What a new turn gave. On a replay the messages are there, else they are the caller's with these
+// ids.
+struct PlacedTurn {
+  Conversation conversation;
+  MessageId prompt_id;
+  MessageId reply_id;
+  std::int64_t timestamp_s = 0;
+  std::optional<Message> replayed_prompt;
+  std::optional<Message> replayed_reply;
+};
+
+class StartTurn final : public AwaitedOperation<PlacedTurn> {
+ public:
+  // `prompt` and `reply` without id and time. Exactly one of `id` and `conversation`.
+  StartTurn(UserId user, std::optional<ConversationId> id,
+            std::optional<NewConversation> conversation, const Message& prompt,
+            const MessageRecord& reply, Idempotency idempotency);
+  void apply(WriteGroup& group) override;
+  std::size_t bytes() const override;
+
+ private:
+  void replay(WriteGroup& group, const IdempotencyRecord& record);
+
+  UserId user_;
+  std::optional<ConversationId> id_;
+  std::optional<NewConversation> new_;
+  std::string encoded_prompt_;
+  std::string encoded_reply_;
+  Idempotency idempotency_;
+};
+
+class FinishTurn final : public AwaitedOperation<Conversation> {
+ public:
+  FinishTurn(const UserId& user, ConversationId id, const Message& reply);
+  void apply(WriteGroup& group) override;
+  std::size_t bytes() const override { return 512 + encoded_.size(); }
+
+ private:
+  std::string key_;
+  ConversationId id_;
+  MessageId reply_id_;
+  std::string encoded_;
+};
+
+class UpdateConversation final : public AwaitedOperation<Conversation> {
+ public:
+  UpdateConversation(const UserId& user, ConversationId id, ConversationPatch patch,
+                     std::optional<std::uint64_t> if_version);
+  void apply(WriteGroup& group) override;
+  std::size_t bytes() const override;
+
+ private:
+  std::string key_;
+  ConversationPatch patch_;
+  std::optional<std::uint64_t> if_version_;
+};
+
+class DeleteConversation final : public AwaitedOperation<Done> {
+ public:
+  DeleteConversation(const UserId& user, ConversationId id,
+                     std::optional<std::uint64_t> if_version);
+  void apply(WriteGroup& group) override;
+
+ private:
+  std::string key_;
+  std::optional<std::uint64_t> if_version_;
+};
+
+class DeleteMessage final : public AwaitedOperation<Done> {
+ public:
+  DeleteMessage(const UserId& user, ConversationId id, MessageId message);
+  void apply(WriteGroup& group) override;
+
+ private:
+  std::string key_;
+  ConversationId id_;
+  MessageId message_;
+};
+
+}  // namespace colloquy::store

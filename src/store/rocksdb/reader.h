@@ -1,0 +1,58 @@
+// Reads of committed data, as plain functions. With a MemoryOnly (tracked_files.h) on
+// the thread they read what is in memory; what they return then counts only when
+// nothing was refused. Short-lived: it keeps the database from being reopened. For
+// one thread.
+#pragma once
+
+#include <rocksdb/iterator.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "store/rocksdb/database.h"
+#include "store/rocksdb/value_codec.h"
+
+namespace colloquy::store {
+
+class Reader {
+ public:
+  // `now_s` decides what has expired, `instance` which answers are still running.
+  // `access` is granted.
+  Reader(const Database& database, Database::Access access, Uuid instance, std::int64_t now_s)
+      : database_(database), access_(std::move(access)), instance_(instance), now_s_(now_s) {}
+
+  // Is there such a conversation of this user, expired or not?
+  bool exists(const UserId& user, const ConversationId& id) const;
+  std::optional<Conversation> conversation(const UserId& user, const ConversationId& id) const;
+  ConversationPage conversations(const UserId& user, std::size_t limit,
+                                 const std::optional<ConversationId>& after) const;
+  // nullopt when the conversation is not there.
+  std::optional<MessagePage> messages(const UserId& user, const ConversationId& id,
+                                      const MessageRange& range) const;
+  std::optional<Message> message(const UserId& user, const ConversationId& id,
+                                 const MessageId& message) const;
+  std::optional<RecentMessages> recent(const UserId& user, const ConversationId& id,
+                                       std::size_t limit) const;
+
+ private:
+  struct Bounds;
+  bool get(rocksdb::ColumnFamilyHandle* family, const std::string& key,
+           rocksdb::PinnableSlice& value) const;
+  // Completes a decoded record; false when its details have gone, because it has just changed.
+  bool complete(const UserId& user, const ConversationId& id, ConversationRecord& record) const;
+  Message decode(const rocksdb::Iterator& at) const;
+  MessagePage newest(rocksdb::Iterator& at, const ConversationId& id,
+                     const MessageRange& range) const;
+  MessagePage oldest_after(rocksdb::Iterator& at, const ConversationId& id,
+                           const MessageRange& range) const;
+
+  const Database& database_;
+  Database::Access access_;
+  Uuid instance_;
+  std::int64_t now_s_;
+};
+
+}  // namespace colloquy::store

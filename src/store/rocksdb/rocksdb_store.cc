@@ -1,0 +1,331 @@
+#include "store/rocksdb/rocksdb_store.h"
+
+#include <chrono>
+#include <type_traits>
+#include <utility>
+
+#include "store/rocksdb/database.h"
+#include "store/rocksdb/operations.h"
+#include "store/rocksdb/reader.h"
+#include "store/rocksdb/reader_pool.h"
+#include "store/rocksdb/status.h"
+#include "store/rocksdb/sweeper.h"
+#include "store/rocksdb/writer.h"
+
+namespace colloquy::store {
+namespace {
+
+// Measures one call of the store, however it ends.
+class Timer {
+ public:
+  explicit Timer(telemetry::Histogram& histogram)
+      : histogram_(histogram), start_(std::chrono::steady_clock::now()) {}
+  ~Timer() {
+    histogram_.Observe(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count());
+  }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ private:
+  telemetry::Histogram& histogram_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+telemetry::Histogram& operation_seconds(telemetry::Metrics& metrics, const char* operation) {
+  return metrics.histogram("colloquy_store_operation_seconds", "Time of one call of the store.",
+                           telemetry::latency_buckets(), {{"operation", operation}});
+}
+
+struct OperationMetrics {
+  explicit OperationMetrics(telemetry::Metrics& metrics)
+      : create_conversation(operation_seconds(metrics, "create_conversation")),
+        get_conversation(operation_seconds(metrics, "get_conversation")),
+        list_conversations(operation_seconds(metrics, "list_conversations")),
+        update_conversation(operation_seconds(metrics, "update_conversation")),
+        delete_conversation(operation_seconds(metrics, "delete_conversation")),
+        append_message(operation_seconds(metrics, "append_message")),
+        list_messages(operation_seconds(metrics, "list_messages")),
+        get_message(operation_seconds(metrics, "get_message")),
+        delete_message(operation_seconds(metrics, "delete_message")),
+        read_recent(operation_seconds(metrics, "read_recent")),
+        start_turn(operation_seconds(metrics, "start_turn")),
+        finish_turn(operation_seconds(metrics, "finish_turn")) {}
+
+  telemetry::Histogram& create_conversation;
+  telemetry::Histogram& get_conversation;
+  telemetry::Histogram& list_conversations;
+  telemetry::Histogram& update_conversation;
+  telemetry::Histogram& delete_conversation;
+  telemetry::Histogram& append_message;
+  telemetry::Histogram& list_messages;
+  telemetry::Histogram& get_message;
+  telemetry::Histogram& delete_message;
+  telemetry::Histogram& read_recent;
+  telemetry::Histogram& start_turn;
+  telemetry::Histogram& finish_turn;
+};
+
+Message to_message(NewMessage from) {
+  Message message;
+  message.role = from.role;
+  message.content = std::move(from.content);
+  message.metadata = std::move(from.metadata);
+  message.client_message_id = std::move(from.client_message_id);
+  return message;
+}
+
+Idempotency idempotency_of(const UserId& user, std::optional<IdempotencyKey> key) {
+  if (!key) return std::nullopt;
+  return IdempotentRequest(user, std::move(*key));
+}
+
+}  // namespace
+
+struct RocksDbStore::Impl {
+  Impl(const RocksDbOptions& options, Clock& clock_in, IdSource& ids, telemetry::Metrics& metrics)
+      : clock(clock_in),
+        instance(ids.next(clock_in.now_ms())),
+        operations(metrics),
+        database(options),
+        pool(options.reader_threads, options.read_queue_limit),
+        writer(database, clock_in, ids, instance,
+               {options.write_queue_limit, options.write_queue_bytes}, metrics),
+        sweeper(database, writer, clock_in, options.min_free_disk_bytes, options.sweep_interval,
+                metrics) {}
+
+  Reader reader(Database::Access access) const {
+    return {database, std::move(access), instance, clock.now_s()};
+  }
+
+  // `function(const Reader&)`, or nullopt when it needs more than is in memory. Does not block.
+  template <class Function>
+  auto read_memory(Function& function)
+      -> std::optional<std::invoke_result_t<Function&, const Reader&>> {
+    Database::Access access(database, false);
+    if (!access.granted()) return std::nullopt;
+    MemoryOnly memory;
+    try {
+      auto result = function(reader(std::move(access)));
+      if (!memory.refused()) return result;
+    } catch (const Error&) {
+      if (!memory.refused()) throw;
+    }
+    return std::nullopt;
+  }
+
+  // `function(const Reader&)`, from memory here, else on the pool. Callers move a named lambda in:
+  // gcc 12 destroys a temporary one twice when it stands in a co_await.
+  template <class Function>
+  Task<std::invoke_result_t<Function&, const Reader&>> read(Function function) {
+    auto result = read_memory(function);
+    if (result) co_return std::move(*result);
+    auto job = [this, function = std::move(function)]() mutable {
+      return function(reader(Database::Access(database, true)));
+    };
+    co_return co_await pool.run(std::move(job));
+  }
+
+  // Answers for a conversation that is not there without the writer, and has its record in memory
+  // when the writer looks.
+  Task<> require(const UserId& user, const ConversationId& id) {
+    auto look = [user, id](const Reader& reader) { return reader.exists(user, id); };
+    bool there = co_await read(std::move(look));
+    if (!there) throw not_found();
+  }
+
+  void require_room() const {
+    if (sweeper.disk_full()) throw disk_full("less free room than min_free_disk_bytes");
+  }
+
+  template <class Operation, class... Arguments>
+  std::shared_ptr<Operation> submit(Arguments&&... arguments) {
+    auto operation = std::make_shared<Operation>(std::forward<Arguments>(arguments)...);
+    writer.submit(operation);
+    return operation;
+  }
+
+  Clock& clock;
+  const Uuid instance;
+  OperationMetrics operations;
+  Database database;
+  ReaderPool pool;
+  Writer writer;
+  Sweeper sweeper;  // last: its thread uses the writer
+};
+
+RocksDbStore::RocksDbStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RocksDbStore::~RocksDbStore() = default;
+
+std::unique_ptr<RocksDbStore> RocksDbStore::open(RocksDbOptions options, Clock& clock,
+                                                 IdSource& ids, telemetry::Metrics& metrics) {
+  return std::unique_ptr<RocksDbStore>(
+      new RocksDbStore(std::make_unique<Impl>(options, clock, ids, metrics)));
+}
+
+Task<CreatedConversation> RocksDbStore::create_conversation(UserId user,
+                                                            NewConversation conversation,
+                                                            std::optional<IdempotencyKey> key) {
+  Timer timer(impl_->operations.create_conversation);
+  impl_->require_room();
+  auto idempotency = idempotency_of(user, std::move(key));
+  auto operation = impl_->submit<CreateConversation>(std::move(user), std::move(conversation),
+                                                     std::move(idempotency));
+  co_return co_await operation->wait();
+}
+
+Task<std::optional<Conversation>> RocksDbStore::get_conversation(UserId user, ConversationId id) {
+  Timer timer(impl_->operations.get_conversation);
+  auto look = [user, id](const Reader& reader) { return reader.conversation(user, id); };
+  co_return co_await impl_->read(std::move(look));
+}
+
+Task<ConversationPage> RocksDbStore::list_conversations(UserId user, std::size_t limit,
+                                                        std::optional<ConversationId> after) {
+  Timer timer(impl_->operations.list_conversations);
+  auto look = [user, limit, after](const Reader& reader) {
+    return reader.conversations(user, limit, after);
+  };
+  co_return co_await impl_->read(std::move(look));
+}
+
+Task<Conversation> RocksDbStore::update_conversation(UserId user, ConversationId id,
+                                                     ConversationPatch patch,
+                                                     std::optional<std::uint64_t> if_version) {
+  Timer timer(impl_->operations.update_conversation);
+  impl_->require_room();
+  co_await impl_->require(user, id);
+  auto operation = impl_->submit<UpdateConversation>(user, id, std::move(patch), if_version);
+  co_return co_await operation->wait();
+}
+
+Task<> RocksDbStore::delete_conversation(UserId user, ConversationId id,
+                                         std::optional<std::uint64_t> if_version) {
+  Timer timer(impl_->operations.delete_conversation);
+  co_await impl_->require(user, id);
+  auto operation = impl_->submit<DeleteConversation>(user, id, if_version);
+  co_await operation->wait();
+}
+
+Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId id,
+                                                   NewMessage message,
+                                                   std::optional<IdempotencyKey> key) {
+  Timer timer(impl_->operations.append_message);
+  impl_->require_room();
+  co_await impl_->require(user, id);
+  AppendedMessage appended;
+  appended.message = to_message(std::move(message));
+  auto idempotency = idempotency_of(user, std::move(key));
+  auto operation = impl_->submit<AppendMessage>(user, id, appended.message, std::move(idempotency));
+  auto placed = co_await operation->wait();
+  if (placed.replayed) {
+    appended.message = std::move(*placed.replayed);
+    appended.replayed = true;
+  } else {
+    appended.message.id = placed.id;
+    appended.message.timestamp_s = placed.timestamp_s;
+  }
+  co_return appended;
+}
+
+Task<MessagePage> RocksDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {
+  Timer timer(impl_->operations.list_messages);
+  auto look = [user, id, range](const Reader& reader) { return reader.messages(user, id, range); };
+  auto page = co_await impl_->read(std::move(look));
+  if (!page) throw not_found();
+  co_return std::move(*page);
+}
+
+Task<std::optional<Message>> RocksDbStore::get_message(UserId user, ConversationId id,
+                                                       MessageId message) {
+  Timer timer(impl_->operations.get_message);
+  auto look = [user, id, message](const Reader& reader) {
+    return reader.message(user, id, message);
+  };
+  co_return co_await impl_->read(std::move(look));
+}
+
+Task<> RocksDbStore::delete_message(UserId user, ConversationId id, MessageId message) {
+  Timer timer(impl_->operations.delete_message);
+  co_await impl_->require(user, id);
+  auto operation = impl_->submit<DeleteMessage>(user, id, message);
+  co_await operation->wait();
+}
+
+Task<std::optional<RecentMessages>> RocksDbStore::read_recent(UserId user, ConversationId id,
+                                                              std::size_t limit) {
+  Timer timer(impl_->operations.read_recent);
+  auto look = [user, id, limit](const Reader& reader) { return reader.recent(user, id, limit); };
+  co_return co_await impl_->read(std::move(look));
+}
+
+Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
+                                           std::optional<IdempotencyKey> key) {
+  Timer timer(impl_->operations.start_turn);
+  if (turn.conversation_id.has_value() == turn.new_conversation.has_value()) {
+    throw internal_error("a turn needs a conversation, either new or not");
+  }
+  impl_->require_room();
+  if (turn.conversation_id) co_await impl_->require(user, *turn.conversation_id);
+  StartedTurn started;
+  started.prompt = to_message(std::move(turn.prompt));
+  MessageRecord reply;
+  reply.message.role = Role::kAssistant;
+  reply.message.status = MessageStatus::kRunning;
+  reply.message.model = std::move(turn.model);
+  reply.owner = impl_->instance;
+  reply.lease_until_s = turn.lease_until_s;
+  auto idempotency = idempotency_of(user, std::move(key));
+  auto operation =
+      impl_->submit<StartTurn>(user, turn.conversation_id, std::move(turn.new_conversation),
+                               started.prompt, reply, std::move(idempotency));
+  auto placed = co_await operation->wait();
+  started.conversation = std::move(placed.conversation);
+  if (placed.replayed_prompt) {
+    started.prompt = std::move(*placed.replayed_prompt);
+    started.reply = std::move(*placed.replayed_reply);
+    started.replayed = true;
+    co_return started;
+  }
+  started.prompt.id = placed.prompt_id;
+  started.prompt.timestamp_s = placed.timestamp_s;
+  reply.message.id = placed.reply_id;
+  reply.message.timestamp_s = placed.timestamp_s;
+  started.reply = std::move(reply.message);
+  co_return started;
+}
+
+Task<Conversation> RocksDbStore::finish_turn(UserId user, ConversationId id, Message reply) {
+  Timer timer(impl_->operations.finish_turn);
+  if (reply.status == MessageStatus::kRunning) {
+    throw internal_error("a finished answer cannot be running");
+  }
+  impl_->require_room();
+  co_await impl_->require(user, id);
+  auto operation = impl_->submit<FinishTurn>(user, id, reply);
+  co_return co_await operation->wait();
+}
+
+StoreStats RocksDbStore::stats() {
+  return {impl_->writer.conversations(), impl_->writer.messages(), impl_->sweeper.disk_bytes()};
+}
+
+std::string RocksDbStore::not_ready_reason() {
+  if (impl_->sweeper.disk_full()) return "the disk is full";
+  if (impl_->writer.broken()) return "commits fail: " + impl_->writer.broken_reason();
+  return {};
+}
+
+void RocksDbStore::sweep_now() { impl_->sweeper.sweep_now(); }
+
+void RocksDbStore::flush_and_compact() {
+  auto& database = impl_->database;
+  for (auto* family : {database.conversations(), database.messages(), database.derived()}) {
+    check(database.db().Flush(rocksdb::FlushOptions(), family), "flushing");
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    check(database.db().CompactRange(options, family, nullptr, nullptr), "compacting");
+  }
+}
+
+}  // namespace colloquy::store

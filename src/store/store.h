@@ -1,0 +1,88 @@
+// The contract of a store: where conversations and messages are kept.
+//
+// Every call carries the user. A conversation of another user answers exactly
+// as one that does not exist (kNotFound, or nullopt), and so does one that has
+// expired by the store's clock. Calls may come from any event loop at once; each
+// resumes on the event loop that awaited it, and none blocks it.
+//
+// Durability: when a write returns, it survives the loss of power. A write that
+// throws kUnavailable may or may not have happened; one that throws anything
+// else has not. With an IdempotencyKey a write can be sent again safely: the
+// repeat returns what the first one made (`replayed`), as it is by now; the same
+// key with another fingerprint throws kInvalid, naming "Idempotency-Key"; a repeat
+// whose result was deleted in the meantime throws kNotFound.
+//
+// Order: within a conversation every message has an id greater than all before
+// it, given by the store. Readers of any server see the same order.
+//
+// Errors of every call: kUnavailable (the back end is out, the disk is full, or
+// the queue is), kInternal (damaged data; the detail names the file).
+#pragma once
+
+#include <optional>
+
+#include "base/ids.h"
+#include "base/task.h"
+#include "store/types.h"
+
+namespace colloquy::store {
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual Task<CreatedConversation> create_conversation(UserId user, NewConversation conversation,
+                                                        std::optional<IdempotencyKey> key) = 0;
+
+  // nullopt: not there, not this user's, or expired.
+  virtual Task<std::optional<Conversation>> get_conversation(UserId user, ConversationId id) = 0;
+
+  // Newest first (by creation), starting after `after`, which need not exist any more.
+  virtual Task<ConversationPage> list_conversations(UserId user, std::size_t limit,
+                                                    std::optional<ConversationId> after) = 0;
+
+  // kNotFound; kPreconditionFailed when `if_version` is given and is not the current one.
+  // updated_at changes only when the title does. Returns the conversation after the change.
+  virtual Task<Conversation> update_conversation(UserId user, ConversationId id,
+                                                 ConversationPatch patch,
+                                                 std::optional<std::uint64_t> if_version) = 0;
+
+  // Gone at once for every reader; its messages are removed in the background, crash or not.
+  // kNotFound; kPreconditionFailed as above.
+  virtual Task<> delete_conversation(UserId user, ConversationId id,
+                                     std::optional<std::uint64_t> if_version) = 0;
+
+  // kNotFound when the conversation is not there.
+  virtual Task<AppendedMessage> append_message(UserId user, ConversationId id, NewMessage message,
+                                               std::optional<IdempotencyKey> key) = 0;
+
+  // kNotFound when the conversation is not there.
+  virtual Task<MessagePage> list_messages(UserId user, ConversationId id, MessageRange range) = 0;
+  virtual Task<std::optional<Message>> get_message(UserId user, ConversationId id,
+                                                   MessageId message) = 0;
+  // kNotFound; kConflict while the message is a running answer.
+  virtual Task<> delete_message(UserId user, ConversationId id, MessageId message) = 0;
+
+  // The conversation and its newest `limit` messages; nullopt as get_conversation.
+  virtual Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
+                                                          std::size_t limit) = 0;
+
+  // Writes the prompt and the place of its answer (and the conversation, where it is new) in one
+  // commit. Until finish_turn, readers see the answer as kRunning, and as kInterrupted once the
+  // server that ran it is gone. kNotFound when the conversation is not there.
+  virtual Task<StartedTurn> start_turn(UserId user, NewTurn turn,
+                                       std::optional<IdempotencyKey> key) = 0;
+
+  // Saves the answer under the id that start_turn gave; `timestamp_s` is set by the store.
+  // Returns the conversation after the change. Safe to send twice.
+  // kNotFound when the conversation or the answer was deleted meanwhile: nothing is written.
+  virtual Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) = 0;
+
+  // Approximate; cheap enough to ask every few seconds. Never throws.
+  virtual StoreStats stats() = 0;
+
+  // Can it take writes now? Empty when it can, else why not, in words for an operator.
+  virtual std::string not_ready_reason() = 0;
+};
+
+}  // namespace colloquy::store

@@ -1,0 +1,93 @@
+// What every store must do, as a GoogleTest suite. A store's own test names itself:
+//
+//   INSTANTIATE_TEST_SUITE_P(RocksDb, StoreConformance, testing::Values(StoreFactory{
+//       "Folder", [] { return std::make_unique<RocksDbHarness>(); }}), store_factory_name);
+//
+// and links colloquy_store_testing.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "store/store.h"
+#include "store/testing/run_task.h"
+
+namespace colloquy::store {
+
+// One place where a store keeps its data.
+class StoreHarness {
+ public:
+  virtual ~StoreHarness() = default;
+  // Opens a store on the data that the one before it left. At most one is open at a time.
+  virtual std::unique_ptr<Store> open() = 0;
+  // The clock of every store that it opens.
+  virtual ManualClock& clock() = 0;
+  // Carries out now what the store does in the background.
+  virtual void settle(Store& store) = 0;
+};
+
+struct StoreFactory {
+  std::string name;
+  std::function<std::unique_ptr<StoreHarness>()> make;
+};
+inline void PrintTo(const StoreFactory& factory, std::ostream* out) { *out << factory.name; }
+inline std::string store_factory_name(const testing::TestParamInfo<StoreFactory>& info) {
+  return info.param.name;
+}
+
+// The code of the Error that the task throws; nullopt when it throws none.
+template <class T>
+std::optional<ErrorCode> error_of(Task<T> task) {
+  try {
+    static_cast<void>(run_task(std::move(task)));
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error.code();
+  }
+}
+std::optional<ErrorCode> error_of(Task<> task);
+
+class StoreConformance : public testing::TestWithParam<StoreFactory> {
+ protected:
+  void SetUp() override;
+  void reopen();
+  Store& store() { return *store_; }
+  ManualClock& clock() { return harness_->clock(); }
+  void settle() { harness_->settle(*store_); }
+  void advance_s(std::int64_t seconds) { clock().advance_ms(seconds * 1000); }
+
+  // Shorthands for what most tests do.
+  Conversation create(const UserId& user, const std::string& title = "title",
+                      std::optional<std::int64_t> ttl_seconds = std::nullopt);
+  Message append(const Conversation& conversation, const std::string& content);
+  StartedTurn start(const Conversation& conversation, const std::string& prompt,
+                    std::int64_t lease_seconds = 600);
+  Conversation finish(const StartedTurn& turn, const std::string& answer);
+  std::optional<Conversation> get(const Conversation& conversation);
+  std::optional<Message> get(const Conversation& conversation, const MessageId& id);
+  MessagePage list(const Conversation& conversation, MessageRange range = {});
+  // The contents of all messages, oldest first.
+  std::vector<std::string> contents(const Conversation& conversation);
+  IdempotencyKey key(const std::string& name, std::uint8_t fingerprint = 1);
+
+  const UserId alice_{"alice"};
+  const UserId bob_{"bob"};
+  // Ids that nothing has.
+  const ConversationId no_conversation_{Uuid::make_v7(1, 2, 3)};
+  const MessageId no_message_{Uuid::make_v7(1, 2, 3)};
+
+ private:
+  std::unique_ptr<StoreHarness> harness_;
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace colloquy::store

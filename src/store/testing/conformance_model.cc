@@ -1,0 +1,341 @@
+// Random operations on a store and on the model side by side: every answer must agree.
+#include <random>
+#include <sstream>
+
+#include "store/testing/conformance.h"
+#include "store/testing/model_store.h"
+
+namespace colloquy::store {
+namespace {
+
+// What can be said of a result without the store's choice of version numbers.
+std::string describe(const Conversation& c) {
+  std::ostringstream out;
+  out << "conversation " << c.id.to_string() << " of " << c.user_id.value() << " '" << c.title
+      << "' " << c.created_at_s << ' ' << c.updated_at_s << ' ' << c.message_count << ' '
+      << c.pinned << c.archived << ' ' << c.system_prompt.size() << ' '
+      << c.ttl_seconds.value_or(-1);
+  for (const auto& [name, value] : c.metadata) out << ' ' << name << '=' << value;
+  return out.str();
+}
+
+std::string describe(const Message& m) {
+  std::ostringstream out;
+  out << "message " << m.id.to_string() << ' ' << role_name(m.role) << " '" << m.content << "' "
+      << m.timestamp_s << ' ' << status_name(m.status) << ' ' << finish_reason_name(m.finish_reason)
+      << ' ' << m.model << ' ' << m.client_message_id;
+  if (m.usage) out << ' ' << m.usage->prompt_tokens << '/' << m.usage->completion_tokens;
+  for (const auto& [name, value] : m.metadata) out << ' ' << name << '=' << value;
+  return out.str();
+}
+
+template <class T>
+std::string describe(const std::vector<T>& values) {
+  std::string out;
+  for (const auto& value : values) out += describe(value) + '\n';
+  return out;
+}
+
+std::string describe(const RecentMessages& recent) {
+  return describe(recent.conversation) + '\n' + describe(recent.messages);
+}
+
+template <class T>
+std::string describe(const std::optional<T>& value) {
+  return value ? describe(*value) : "nothing";
+}
+
+std::string describe(const CreatedConversation& made) {
+  return describe(made.conversation) + (made.replayed ? " again" : "");
+}
+std::string describe(const AppendedMessage& made) {
+  return describe(made.message) + (made.replayed ? " again" : "");
+}
+std::string describe(const StartedTurn& made) {
+  return describe(made.conversation) + '\n' + describe(made.prompt) + '\n' + describe(made.reply) +
+         (made.replayed ? " again" : "");
+}
+std::string describe(const ConversationPage& page) {
+  return describe(page.conversations) + (page.next ? page.next->to_string() : "end");
+}
+std::string describe(const MessagePage& page) {
+  return describe(page.messages) + (page.more ? "more" : "end");
+}
+
+// A result, or the code of the error in its place.
+template <class T>
+struct Outcome {
+  std::optional<T> value;
+  std::string text;
+};
+
+template <class T>
+Outcome<T> outcome_of(Task<T> task) {
+  try {
+    auto value = run_task(std::move(task));
+    auto text = describe(value);
+    return {std::move(value), std::move(text)};
+  } catch (const Error& error) {
+    return {std::nullopt, std::string(error_code_name(error.code()))};
+  }
+}
+
+std::string outcome_of(Task<> task) {
+  auto code = error_of(std::move(task));
+  return code ? std::string(error_code_name(*code)) : "done";
+}
+
+// Draws operations and runs each on both stores.
+class Comparison {
+ public:
+  Comparison(Store& real, ModelStore& model, ManualClock& clock, std::mt19937& random)
+      : real_(&real), model_(model), clock_(clock), random_(random) {}
+
+  void set_real(Store& real) { real_ = &real; }
+  void step();
+
+ private:
+  struct Known {
+    UserId user;
+    ConversationId id;
+    std::vector<MessageId> messages;
+  };
+
+  std::size_t draw(std::size_t below) { return random_() % below; }
+  bool one_in(std::size_t n) { return draw(n) == 0; }
+  UserId user() { return UserId(one_in(2) ? "alice" : "bob"); }
+  // Mostly the right user.
+  UserId user_for(const Known& known) { return one_in(20) ? user() : known.user; }
+  Known& some() { return known_[draw(known_.size())]; }
+  MessageId message_of(const Known& known) {
+    if (known.messages.empty() || one_in(10)) return MessageId(Uuid::make_v7(5, 6, random_()));
+    return known.messages[draw(known.messages.size())];
+  }
+  NewConversation new_conversation();
+  NewMessage new_message();
+  std::optional<IdempotencyKey> key(char kind, const ConversationId& scope);
+
+  void create();
+  void append();
+  void start();
+  void finish();
+  void update();
+  void remove_conversation();
+  void remove_message();
+  void read();
+
+  Store* real_;
+  ModelStore& model_;
+  ManualClock& clock_;
+  std::mt19937& random_;
+  std::vector<Known> known_;
+  std::vector<std::pair<Known, Message>> turns_;
+};
+
+NewConversation Comparison::new_conversation() {
+  NewConversation fresh;
+  fresh.title = "title " + std::to_string(draw(100));
+  fresh.system_prompt = std::string(one_in(3) ? draw(2000) : 0, 's');
+  if (one_in(3)) fresh.metadata["n"] = std::to_string(draw(1000));
+  if (one_in(4)) fresh.ttl_seconds = static_cast<std::int64_t>(1 + draw(300));
+  return fresh;
+}
+
+NewMessage Comparison::new_message() {
+  NewMessage message;
+  message.role = one_in(2) ? Role::kUser : Role::kAssistant;
+  message.content = std::string(draw(200), static_cast<char>('a' + draw(26)));
+  if (one_in(4)) message.metadata["n"] = std::to_string(draw(1000));
+  if (one_in(4)) message.client_message_id = std::to_string(draw(1000));
+  return message;
+}
+
+std::optional<IdempotencyKey> Comparison::key(char kind, const ConversationId& scope) {
+  if (!one_in(3)) return std::nullopt;
+  IdempotencyKey key;
+  key.key = kind + std::to_string(draw(8));
+  std::copy(scope.raw().begin(), scope.raw().end(), key.fingerprint.begin());
+  key.fingerprint.back() = one_in(10) ? 1 : 0;
+  key.expires_at_s = clock_.now_s() + 100;
+  return key;
+}
+
+void Comparison::create() {
+  auto owner = user();
+  auto fresh = new_conversation();
+  auto idempotency = key('c', {});
+  auto real = outcome_of(real_->create_conversation(owner, fresh, idempotency));
+  model_.use_ids(real.value ? std::optional(real.value->conversation.id) : std::nullopt, {});
+  auto model = outcome_of(model_.create_conversation(owner, fresh, idempotency));
+  EXPECT_EQ(real.text, model.text);
+  if (real.value) known_.push_back({owner, real.value->conversation.id, {}});
+}
+
+void Comparison::append() {
+  auto& known = some();
+  auto who = user_for(known);
+  auto message = new_message();
+  auto idempotency = key('m', known.id);
+  auto real = outcome_of(real_->append_message(who, known.id, message, idempotency));
+  if (real.value) {
+    model_.use_ids(std::nullopt, {real.value->message.id});
+    known.messages.push_back(real.value->message.id);
+  }
+  auto model = outcome_of(model_.append_message(who, known.id, message, idempotency));
+  EXPECT_EQ(real.text, model.text);
+}
+
+void Comparison::start() {
+  NewTurn turn;
+  auto known = some();
+  auto who = user_for(known);
+  if (one_in(4)) {
+    turn.new_conversation = new_conversation();
+  } else {
+    turn.conversation_id = known.id;
+  }
+  turn.prompt = new_message();
+  turn.model = "model";
+  turn.lease_until_s = clock_.now_s() + 60;
+  auto idempotency = key('t', turn.conversation_id.value_or(ConversationId()));
+  auto real = outcome_of(real_->start_turn(who, turn, idempotency));
+  if (real.value) {
+    const auto& made = *real.value;
+    model_.use_ids(made.conversation.id, {made.prompt.id, made.reply.id});
+    Known place{who, made.conversation.id, {made.prompt.id, made.reply.id}};
+    if (turn.new_conversation) known_.push_back(place);
+    turns_.emplace_back(place, made.reply);
+  }
+  auto model = outcome_of(model_.start_turn(who, turn, idempotency));
+  model_.use_ids(std::nullopt, {});
+  EXPECT_EQ(real.text, model.text);
+}
+
+void Comparison::finish() {
+  if (turns_.empty()) return;
+  auto [known, reply] = turns_[draw(turns_.size())];
+  reply.content = "answer " + std::to_string(draw(1000));
+  reply.status = one_in(3) ? MessageStatus::kCancelled : MessageStatus::kComplete;
+  reply.finish_reason = FinishReason::kStop;
+  reply.usage = Usage{static_cast<std::int64_t>(draw(99)), 7};
+  auto real = outcome_of(real_->finish_turn(known.user, known.id, reply));
+  auto model = outcome_of(model_.finish_turn(known.user, known.id, reply));
+  EXPECT_EQ(real.text, model.text);
+}
+
+void Comparison::update() {
+  auto& known = some();
+  auto who = user_for(known);
+  ConversationPatch patch;
+  if (one_in(3)) patch.title = "title " + std::to_string(draw(100));
+  if (one_in(3)) patch.pinned = one_in(2);
+  if (one_in(3)) patch.archived = one_in(2);
+  if (one_in(3)) patch.system_prompt = std::string(draw(2000), 'u');
+  if (one_in(3)) {
+    patch.metadata.emplace();
+    patch.metadata->clear_first = one_in(4);
+    auto& value = patch.metadata->pairs["u" + std::to_string(draw(20))];
+    if (!one_in(4)) value = std::string(draw(500), 'v');
+  }
+  if (one_in(4)) patch.ttl_seconds = std::optional<std::int64_t>(1 + draw(500));
+  if (one_in(6)) patch.ttl_seconds.emplace(std::nullopt);
+  auto real = outcome_of(real_->update_conversation(who, known.id, patch, {}));
+  auto model = outcome_of(model_.update_conversation(who, known.id, patch, {}));
+  EXPECT_EQ(real.text, model.text);
+}
+
+void Comparison::remove_conversation() {
+  auto& known = some();
+  auto who = user_for(known);
+  std::optional<std::uint64_t> stale;
+  if (one_in(3)) stale = 0;
+  EXPECT_EQ(outcome_of(real_->delete_conversation(who, known.id, stale)),
+            outcome_of(model_.delete_conversation(who, known.id, stale)));
+}
+
+void Comparison::remove_message() {
+  auto& known = some();
+  auto who = user_for(known);
+  auto id = message_of(known);
+  EXPECT_EQ(outcome_of(real_->delete_message(who, known.id, id)),
+            outcome_of(model_.delete_message(who, known.id, id)));
+}
+
+void Comparison::read() {
+  auto& known = some();
+  auto who = user_for(known);
+  EXPECT_EQ(outcome_of(real_->get_conversation(who, known.id)).text,
+            outcome_of(model_.get_conversation(who, known.id)).text);
+  auto limit = 1 + draw(10);
+  std::optional<ConversationId> after;
+  if (one_in(2)) after = some().id;
+  EXPECT_EQ(outcome_of(real_->list_conversations(who, limit, after)).text,
+            outcome_of(model_.list_conversations(who, limit, after)).text);
+  MessageRange range;
+  range.limit = 1 + draw(20);
+  if (one_in(4)) range.before = message_of(known);
+  if (!range.before && one_in(4)) range.after = message_of(known);
+  EXPECT_EQ(outcome_of(real_->list_messages(who, known.id, range)).text,
+            outcome_of(model_.list_messages(who, known.id, range)).text);
+  auto recent = draw(10);
+  EXPECT_EQ(outcome_of(real_->read_recent(who, known.id, recent)).text,
+            outcome_of(model_.read_recent(who, known.id, recent)).text);
+  auto id = message_of(known);
+  EXPECT_EQ(outcome_of(real_->get_message(who, known.id, id)).text,
+            outcome_of(model_.get_message(who, known.id, id)).text);
+}
+
+void Comparison::step() {
+  if (known_.empty()) return create();
+  if (one_in(3)) clock_.advance_ms(static_cast<std::int64_t>(draw(3000)));
+  switch (draw(20)) {
+    case 0:
+      return create();
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+      return append();
+    case 7:
+    case 8:
+    case 9:
+      return start();
+    case 10:
+    case 11:
+      return finish();
+    case 12:
+    case 13:
+      return update();
+    case 14:
+      return one_in(3) ? remove_conversation() : read();
+    case 15:
+      return remove_message();
+    default:
+      return read();
+  }
+}
+
+TEST_P(StoreConformance, AgreesWithTheModelOverThousandsOfRandomOperations) {
+  constexpr int kSteps = 6000;
+  constexpr unsigned kSeed = 20260101;
+  std::mt19937 random(kSeed);
+  RandomIdSource ids;
+  ModelStore model(clock(), ids);
+  Comparison comparison(store(), model, clock(), random);
+  for (int step = 0; step < kSteps; ++step) {
+    comparison.step();
+    if (HasFailure()) FAIL() << "seed " << kSeed << ", step " << step;
+    if (random() % 400 == 0) settle();
+    if (random() % 500 == 0) {
+      reopen();
+      // Past every lease, so that what ran is interrupted whatever the store knows of its servers.
+      advance_s(61);
+      comparison.set_real(store());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace colloquy::store

@@ -1,0 +1,219 @@
+// The life of a turn, and writes that are sent again.
+#include <gmock/gmock.h>
+
+#include "store/testing/conformance.h"
+
+namespace colloquy::store {
+namespace {
+
+using testing::ElementsAre;
+
+TEST_P(StoreConformance, ATurnWritesPromptAndPlaceOfAnswerTogether) {
+  auto conversation = create(alice_);
+  append(conversation, "before");
+  advance_s(3);
+  auto turn = start(conversation, "prompt");
+  EXPECT_FALSE(turn.replayed);
+  EXPECT_EQ(turn.prompt.content, "prompt");
+  EXPECT_EQ(turn.prompt.role, Role::kUser);
+  EXPECT_EQ(turn.prompt.status, MessageStatus::kComplete);
+  EXPECT_EQ(turn.prompt.timestamp_s, clock().now_s());
+  EXPECT_EQ(turn.reply.role, Role::kAssistant);
+  EXPECT_EQ(turn.reply.status, MessageStatus::kRunning);
+  EXPECT_EQ(turn.reply.content, "");
+  EXPECT_EQ(turn.reply.model, "model");
+  EXPECT_GT(turn.reply.id, turn.prompt.id);
+  EXPECT_EQ(turn.conversation.message_count, 3U);
+  EXPECT_EQ(turn.conversation.updated_at_s, clock().now_s());
+  EXPECT_EQ(get(conversation), turn.conversation);
+  auto page = list(conversation);
+  ASSERT_EQ(page.messages.size(), 3U);
+  EXPECT_EQ(page.messages[1], turn.prompt);
+  EXPECT_EQ(page.messages[2], turn.reply);
+}
+
+TEST_P(StoreConformance, ATurnCanMakeItsConversation) {
+  NewTurn turn;
+  turn.new_conversation = NewConversation{"from the prompt", "system", {}, std::nullopt};
+  turn.prompt.content = "prompt";
+  turn.lease_until_s = clock().now_s() + 60;
+  auto started = run_task(store().start_turn(alice_, turn, std::nullopt));
+  EXPECT_EQ(started.conversation.title, "from the prompt");
+  EXPECT_EQ(started.conversation.system_prompt, "system");
+  EXPECT_EQ(started.conversation.message_count, 2U);
+  EXPECT_EQ(get(started.conversation), started.conversation);
+  EXPECT_THAT(contents(started.conversation), ElementsAre("prompt", ""));
+  EXPECT_EQ(run_task(store().list_conversations(alice_, 5, {})).conversations.size(), 1U);
+}
+
+TEST_P(StoreConformance, AFinishedAnswerTakesItsPlace) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt");
+  auto later = append(conversation, "appended while the model answers");
+  advance_s(7);
+  auto after = finish(turn, "answer");
+  EXPECT_EQ(after.message_count, 3U);
+  EXPECT_EQ(after.updated_at_s, clock().now_s());
+  EXPECT_GT(after.version, turn.conversation.version);
+  EXPECT_EQ(get(conversation), after);
+  auto reply = get(conversation, turn.reply.id);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->content, "answer");
+  EXPECT_EQ(reply->status, MessageStatus::kComplete);
+  EXPECT_EQ(reply->finish_reason, FinishReason::kStop);
+  EXPECT_EQ(reply->usage, (Usage{3, 4}));
+  EXPECT_EQ(reply->model, "model");
+  EXPECT_EQ(reply->timestamp_s, clock().now_s());
+  EXPECT_THAT(contents(conversation),
+              ElementsAre("prompt", "answer", "appended while the model answers"));
+  EXPECT_GT(later.id, turn.reply.id);
+}
+
+TEST_P(StoreConformance, FinishingTwiceIsFinishingOnce) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt");
+  auto once = finish(turn, "answer");
+  advance_s(5);
+  EXPECT_EQ(finish(turn, "answer"), once);
+  EXPECT_THAT(contents(conversation), ElementsAre("prompt", "answer"));
+}
+
+TEST_P(StoreConformance, AnAnswerIsInterruptedOnceItsServerIsGone) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt", 600);
+  reopen();
+  advance_s(600);
+  EXPECT_EQ(get(conversation, turn.reply.id)->status, MessageStatus::kInterrupted);
+  EXPECT_EQ(list(conversation).messages.back().status, MessageStatus::kInterrupted);
+  auto recent = run_task(store().read_recent(alice_, conversation.id, 1));
+  EXPECT_EQ(recent->messages.back().status, MessageStatus::kInterrupted);
+  EXPECT_EQ(get(conversation)->message_count, 2U);
+  run_task(store().delete_message(alice_, conversation.id, turn.reply.id));
+  EXPECT_THAT(contents(conversation), ElementsAre("prompt"));
+}
+
+TEST_P(StoreConformance, AnAnswerIsInterruptedOnceItsLeaseHasPassed) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt", 30);
+  advance_s(29);
+  EXPECT_EQ(get(conversation, turn.reply.id)->status, MessageStatus::kRunning);
+  advance_s(1);
+  EXPECT_EQ(get(conversation, turn.reply.id)->status, MessageStatus::kInterrupted);
+  // It may still come.
+  finish(turn, "late");
+  EXPECT_EQ(get(conversation, turn.reply.id)->content, "late");
+  EXPECT_EQ(get(conversation, turn.reply.id)->status, MessageStatus::kComplete);
+}
+
+TEST_P(StoreConformance, ARunningAnswerCannotBeDeletedAlone) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt");
+  EXPECT_EQ(error_of(store().delete_message(alice_, conversation.id, turn.reply.id)),
+            ErrorCode::kConflict);
+  run_task(store().delete_message(alice_, conversation.id, turn.prompt.id));
+  finish(turn, "answer");
+  run_task(store().delete_message(alice_, conversation.id, turn.reply.id));
+  EXPECT_EQ(get(conversation)->message_count, 0U);
+}
+
+TEST_P(StoreConformance, AConversationDeletedDuringATurnDoesNotComeBack) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt");
+  run_task(store().delete_conversation(alice_, conversation.id, {}));
+  auto reply = turn.reply;
+  reply.status = MessageStatus::kComplete;
+  reply.content = "too late";
+  EXPECT_EQ(error_of(store().finish_turn(alice_, conversation.id, reply)), ErrorCode::kNotFound);
+  settle();
+  EXPECT_EQ(error_of(store().finish_turn(alice_, conversation.id, reply)), ErrorCode::kNotFound);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  EXPECT_EQ(store().stats().messages, 0U);
+}
+
+TEST_P(StoreConformance, ARepeatedCreationReturnsTheConversationAsItIsByNow) {
+  NewConversation fresh{"title", "", {}, std::nullopt};
+  auto made = run_task(store().create_conversation(alice_, fresh, key("k")));
+  append(made.conversation, "since then");
+  reopen();
+  auto again = run_task(store().create_conversation(alice_, fresh, key("k")));
+  EXPECT_TRUE(again.replayed);
+  EXPECT_EQ(again.conversation, get(made.conversation));
+  EXPECT_EQ(again.conversation.message_count, 1U);
+  EXPECT_EQ(store().stats().conversations, 1U);
+}
+
+TEST_P(StoreConformance, ARepeatedTurnReturnsTheAnswerAsItIsByNow) {
+  NewTurn turn;
+  turn.new_conversation = NewConversation{"title", "", {}, std::nullopt};
+  turn.prompt.content = "prompt";
+  turn.lease_until_s = clock().now_s() + 60;
+  auto made = run_task(store().start_turn(alice_, turn, key("k")));
+  auto running = run_task(store().start_turn(alice_, turn, key("k")));
+  EXPECT_TRUE(running.replayed);
+  EXPECT_EQ(running.prompt, made.prompt);
+  EXPECT_EQ(running.reply, made.reply);
+  finish(made, "answer");
+  auto done = run_task(store().start_turn(alice_, turn, key("k")));
+  EXPECT_TRUE(done.replayed);
+  EXPECT_EQ(done.reply.content, "answer");
+  EXPECT_EQ(done.reply.status, MessageStatus::kComplete);
+  EXPECT_EQ(done.conversation, get(made.conversation));
+  EXPECT_EQ(store().stats().messages, 2U);
+}
+
+TEST_P(StoreConformance, AKeyWithAnotherRequestIsRefusedByName) {
+  auto conversation = create(alice_);
+  NewMessage message;
+  run_task(store().append_message(alice_, conversation.id, message, key("k", 1)));
+  try {
+    run_task(store().append_message(alice_, conversation.id, message, key("k", 2)));
+    FAIL() << "the second request was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalid);
+    ASSERT_EQ(error.fields().size(), 1U);
+    EXPECT_EQ(error.fields()[0].field, "Idempotency-Key");
+  }
+  EXPECT_EQ(get(conversation)->message_count, 1U);
+}
+
+TEST_P(StoreConformance, KeysOfDifferentUsersAreApart) {
+  auto first = run_task(store().create_conversation(alice_, {}, key("k", 1)));
+  auto second = run_task(store().create_conversation(bob_, {}, key("k", 2)));
+  EXPECT_FALSE(second.replayed);
+  EXPECT_NE(first.conversation.id, second.conversation.id);
+}
+
+TEST_P(StoreConformance, ARepeatWhoseResultWasDeletedIsNotFound) {
+  auto made = run_task(store().create_conversation(alice_, {}, key("conversation")));
+  auto id = made.conversation.id;
+  auto message = run_task(store().append_message(alice_, id, {}, key("message")));
+  run_task(store().delete_message(alice_, id, message.message.id));
+  EXPECT_EQ(error_of(store().append_message(alice_, id, {}, key("message"))), ErrorCode::kNotFound);
+  run_task(store().delete_conversation(alice_, id, {}));
+  EXPECT_EQ(error_of(store().create_conversation(alice_, {}, key("conversation"))),
+            ErrorCode::kNotFound);
+}
+
+TEST_P(StoreConformance, AKeyIsForgottenAfterItsTime) {
+  auto first = run_task(store().create_conversation(alice_, {}, key("k", 1)));
+  auto kept = run_task(store().create_conversation(alice_, {}, key("kept", 1)));
+  advance_s(limits::kIdempotencySeconds);
+  auto second = run_task(store().create_conversation(alice_, {}, key("k", 2)));
+  EXPECT_FALSE(second.replayed);
+  EXPECT_NE(second.conversation.id, first.conversation.id);
+  settle();  // removes the old record of "kept", not the new one of "k"
+  EXPECT_TRUE(run_task(store().create_conversation(alice_, {}, key("k", 2))).replayed);
+  EXPECT_FALSE(run_task(store().create_conversation(alice_, {}, key("kept", 2))).replayed);
+}
+
+TEST_P(StoreConformance, AWriteThatIsRefusedDoesNotUseItsKeyUp) {
+  NewMessage message;
+  EXPECT_EQ(error_of(store().append_message(alice_, no_conversation_, message, key("k"))),
+            ErrorCode::kNotFound);
+  auto conversation = create(alice_);
+  EXPECT_FALSE(
+      run_task(store().append_message(alice_, conversation.id, message, key("k"))).replayed);
+}
+
+}  // namespace
+}  // namespace colloquy::store

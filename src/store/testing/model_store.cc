@@ -1,0 +1,293 @@
+#include "store/testing/model_store.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace colloquy::store {
+
+void ModelStore::use_ids(std::optional<ConversationId> conversation,
+                         std::vector<MessageId> messages) {
+  std::scoped_lock lock(mutex_);
+  given_conversation_ = conversation;
+  std::reverse(messages.begin(), messages.end());
+  given_messages_ = std::move(messages);
+}
+
+ModelStore::Held* ModelStore::find(const UserId& user, const ConversationId& id) {
+  auto found = held_.find({user, id});
+  if (found == held_.end() || found->second.conversation.expired(clock_.now_s())) return nullptr;
+  return &found->second;
+}
+
+ModelStore::Held& ModelStore::get(const UserId& user, const ConversationId& id) {
+  auto* held = find(user, id);
+  if (held == nullptr) throw not_found();
+  return *held;
+}
+
+Message ModelStore::seen(const Kept& kept) const {
+  auto message = kept.message;
+  bool lease_passed = kept.lease_until_s != 0 && kept.lease_until_s <= clock_.now_s();
+  if (message.status == MessageStatus::kRunning && lease_passed) {
+    message.status = MessageStatus::kInterrupted;
+  }
+  return message;
+}
+
+Message ModelStore::seen(Held& held, const MessageId& id) {
+  auto found = held.messages.find(id);
+  if (found == held.messages.end()) throw not_found();
+  return seen(found->second);
+}
+
+ModelStore::Remembered* ModelStore::earlier(const UserId& user,
+                                            const std::optional<IdempotencyKey>& key) {
+  if (!key) return nullptr;
+  auto found = remembered_.find({user, key->key});
+  if (found == remembered_.end() || found->second.request.expires_at_s <= clock_.now_s()) {
+    return nullptr;
+  }
+  if (found->second.request.fingerprint != key->fingerprint) {
+    throw invalid_field("Idempotency-Key", "This key was used before, with another request.");
+  }
+  return &found->second;
+}
+
+void ModelStore::remember(const UserId& user, const std::optional<IdempotencyKey>& key,
+                          Remembered made) {
+  if (!key) return;
+  made.request = *key;
+  remembered_[{user, key->key}] = std::move(made);
+}
+
+ModelStore::Held& ModelStore::add(const UserId& user, NewConversation from) {
+  auto id = ids_.next(clock_.now_ms());
+  if (id <= last_conversation_.uuid()) id = last_conversation_.uuid().successor();
+  if (given_conversation_) id = std::exchange(given_conversation_, std::nullopt)->uuid();
+  last_conversation_ = ConversationId(id);
+  auto& held = held_[{user, last_conversation_}];
+  auto& conversation = held.conversation;
+  conversation.user_id = user;
+  conversation.id = last_conversation_;
+  conversation.title = std::move(from.title);
+  conversation.system_prompt = std::move(from.system_prompt);
+  conversation.metadata = std::move(from.metadata);
+  conversation.ttl_seconds = from.ttl_seconds;
+  conversation.created_at_s = clock_.now_s();
+  conversation.updated_at_s = clock_.now_s();
+  conversation.version = 1;
+  return held;
+}
+
+ModelStore::Kept& ModelStore::append(Held& held, NewMessage from) {
+  auto id = ids_.next(clock_.now_ms());
+  if (id <= held.last.uuid()) id = held.last.uuid().successor();
+  if (!given_messages_.empty()) {
+    id = given_messages_.back().uuid();
+    given_messages_.pop_back();
+  }
+  held.last = MessageId(id);
+  auto& kept = held.messages[held.last];
+  kept.message.id = held.last;
+  kept.message.role = from.role;
+  kept.message.content = std::move(from.content);
+  kept.message.metadata = std::move(from.metadata);
+  kept.message.client_message_id = std::move(from.client_message_id);
+  kept.message.timestamp_s = clock_.now_s();
+  held.conversation.updated_at_s = clock_.now_s();
+  ++held.conversation.message_count;
+  return kept;
+}
+
+Task<CreatedConversation> ModelStore::create_conversation(UserId user, NewConversation conversation,
+                                                          std::optional<IdempotencyKey> key) {
+  std::scoped_lock lock(mutex_);
+  if (auto* made = earlier(user, key)) {
+    co_return CreatedConversation{get(user, made->conversation).conversation, true};
+  }
+  auto& held = add(user, std::move(conversation));
+  remember(user, key, {{}, held.conversation.id, {}, {}});
+  co_return CreatedConversation{held.conversation, false};
+}
+
+Task<std::optional<Conversation>> ModelStore::get_conversation(UserId user, ConversationId id) {
+  std::scoped_lock lock(mutex_);
+  auto* held = find(user, id);
+  if (held == nullptr) co_return std::nullopt;
+  co_return held->conversation;
+}
+
+Task<ConversationPage> ModelStore::list_conversations(UserId user, std::size_t limit,
+                                                      std::optional<ConversationId> after) {
+  std::scoped_lock lock(mutex_);
+  ConversationPage page;
+  for (auto at = held_.rbegin(); at != held_.rend(); ++at) {
+    const auto& [place, held] = *at;
+    if (place.first != user || (after && place.second >= *after)) continue;
+    if (held.conversation.expired(clock_.now_s())) continue;
+    if (page.conversations.size() == limit) {
+      page.next = page.conversations.back().id;
+      break;
+    }
+    page.conversations.push_back(held.conversation);
+  }
+  co_return page;
+}
+
+Task<Conversation> ModelStore::update_conversation(UserId user, ConversationId id,
+                                                   ConversationPatch patch,
+                                                   std::optional<std::uint64_t> if_version) {
+  std::scoped_lock lock(mutex_);
+  auto& conversation = get(user, id).conversation;
+  if (if_version && *if_version != conversation.version) {
+    throw Error(ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime.");
+  }
+  auto before = conversation;
+  // First, since it may refuse.
+  if (patch.metadata) conversation.metadata = patched(conversation.metadata, *patch.metadata);
+  if (patch.title) conversation.title = *patch.title;
+  if (patch.pinned) conversation.pinned = *patch.pinned;
+  if (patch.archived) conversation.archived = *patch.archived;
+  if (patch.system_prompt) conversation.system_prompt = *patch.system_prompt;
+  if (patch.ttl_seconds) conversation.ttl_seconds = *patch.ttl_seconds;
+  if (conversation.title != before.title) conversation.updated_at_s = clock_.now_s();
+  if (conversation != before) ++conversation.version;
+  co_return conversation;
+}
+
+Task<> ModelStore::delete_conversation(UserId user, ConversationId id,
+                                       std::optional<std::uint64_t> if_version) {
+  std::scoped_lock lock(mutex_);
+  auto& held = get(user, id);
+  if (if_version && *if_version != held.conversation.version) {
+    throw Error(ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime.");
+  }
+  held_.erase({user, id});
+  co_return;
+}
+
+Task<AppendedMessage> ModelStore::append_message(UserId user, ConversationId id, NewMessage message,
+                                                 std::optional<IdempotencyKey> key) {
+  std::scoped_lock lock(mutex_);
+  auto& held = get(user, id);
+  if (auto* made = earlier(user, key)) {
+    co_return AppendedMessage{seen(held, made->message), true};
+  }
+  auto& kept = append(held, std::move(message));
+  ++held.conversation.version;
+  remember(user, key, {{}, id, kept.message.id, {}});
+  co_return AppendedMessage{kept.message, false};
+}
+
+Task<MessagePage> ModelStore::list_messages(UserId user, ConversationId id, MessageRange range) {
+  std::scoped_lock lock(mutex_);
+  std::vector<Message> all;
+  for (const auto& [message_id, kept] : get(user, id).messages) {
+    if (range.before && message_id >= *range.before) continue;
+    if (range.after && message_id <= *range.after) continue;
+    all.push_back(seen(kept));
+  }
+  if (!range.after) std::reverse(all.begin(), all.end());
+  MessagePage page;
+  std::size_t bytes = 0;
+  for (auto& message : all) {
+    bytes += message.content.size();
+    bool full =
+        page.messages.size() == range.limit || (bytes > range.max_bytes && !page.messages.empty());
+    if (full) {
+      page.more = true;
+      break;
+    }
+    page.messages.push_back(std::move(message));
+  }
+  if (!range.after) std::reverse(page.messages.begin(), page.messages.end());
+  co_return page;
+}
+
+Task<std::optional<Message>> ModelStore::get_message(UserId user, ConversationId id,
+                                                     MessageId message) {
+  std::scoped_lock lock(mutex_);
+  auto* held = find(user, id);
+  if (held == nullptr || !held->messages.contains(message)) co_return std::nullopt;
+  co_return seen(*held, message);
+}
+
+Task<> ModelStore::delete_message(UserId user, ConversationId id, MessageId message) {
+  std::scoped_lock lock(mutex_);
+  auto& held = get(user, id);
+  if (seen(held, message).status == MessageStatus::kRunning) {
+    throw Error(ErrorCode::kConflict, "The message is an answer that is still being written.");
+  }
+  held.messages.erase(message);
+  --held.conversation.message_count;
+  ++held.conversation.version;
+  co_return;
+}
+
+Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, ConversationId id,
+                                                            std::size_t limit) {
+  std::scoped_lock lock(mutex_);
+  auto* held = find(user, id);
+  if (held == nullptr) co_return std::nullopt;
+  RecentMessages recent{held->conversation, {}};
+  auto skip = held->messages.size() - std::min(limit, held->messages.size());
+  for (const auto& [message_id, kept] : held->messages) {
+    if (skip > 0) {
+      --skip;
+    } else {
+      recent.messages.push_back(seen(kept));
+    }
+  }
+  co_return recent;
+}
+
+Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
+                                         std::optional<IdempotencyKey> key) {
+  std::scoped_lock lock(mutex_);
+  if (turn.conversation_id) get(user, *turn.conversation_id);
+  if (auto* made = earlier(user, key)) {
+    auto& held = get(user, made->conversation);
+    co_return StartedTurn{held.conversation, seen(held, made->message), seen(held, made->reply),
+                          true};
+  }
+  bool is_new = turn.new_conversation.has_value();
+  auto& held =
+      is_new ? add(user, std::move(*turn.new_conversation)) : get(user, *turn.conversation_id);
+  auto prompt = append(held, std::move(turn.prompt)).message;
+  NewMessage place;
+  place.role = Role::kAssistant;
+  auto& reply = append(held, std::move(place));
+  reply.message.status = MessageStatus::kRunning;
+  reply.message.model = turn.model;
+  reply.lease_until_s = turn.lease_until_s;
+  if (!is_new) ++held.conversation.version;
+  remember(user, key, {{}, held.conversation.id, prompt.id, reply.message.id});
+  co_return StartedTurn{held.conversation, prompt, reply.message, false};
+}
+
+Task<Conversation> ModelStore::finish_turn(UserId user, ConversationId id, Message reply) {
+  std::scoped_lock lock(mutex_);
+  auto& held = get(user, id);
+  auto found = held.messages.find(reply.id);
+  if (found == held.messages.end()) throw not_found();
+  if (found->second.message.status == MessageStatus::kRunning) {
+    reply.timestamp_s = clock_.now_s();
+    found->second.message = std::move(reply);
+    held.conversation.updated_at_s = clock_.now_s();
+    ++held.conversation.version;
+  }
+  co_return held.conversation;
+}
+
+StoreStats ModelStore::stats() {
+  std::scoped_lock lock(mutex_);
+  StoreStats stats;
+  for (const auto& [place, held] : held_) {
+    ++stats.conversations;
+    stats.messages += held.messages.size();
+  }
+  return stats;
+}
+
+}  // namespace colloquy::store

@@ -1,0 +1,84 @@
+// A store in memory, as plain as can be: what the real ones are compared with.
+//
+// Thread-safe by one lock. Nothing survives it.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "store/store.h"
+
+namespace colloquy::store {
+
+class ModelStore : public Store {
+ public:
+  ModelStore(Clock& clock, IdSource& ids) : clock_(clock), ids_(ids) {}
+
+  // The next new conversation and messages get these ids instead of ones of its own, so that two
+  // stores can be compared. Empty: its own.
+  void use_ids(std::optional<ConversationId> conversation, std::vector<MessageId> messages);
+
+  Task<CreatedConversation> create_conversation(UserId user, NewConversation conversation,
+                                                std::optional<IdempotencyKey> key) override;
+  Task<std::optional<Conversation>> get_conversation(UserId user, ConversationId id) override;
+  Task<ConversationPage> list_conversations(UserId user, std::size_t limit,
+                                            std::optional<ConversationId> after) override;
+  Task<Conversation> update_conversation(UserId user, ConversationId id, ConversationPatch patch,
+                                         std::optional<std::uint64_t> if_version) override;
+  Task<> delete_conversation(UserId user, ConversationId id,
+                             std::optional<std::uint64_t> if_version) override;
+  Task<AppendedMessage> append_message(UserId user, ConversationId id, NewMessage message,
+                                       std::optional<IdempotencyKey> key) override;
+  Task<MessagePage> list_messages(UserId user, ConversationId id, MessageRange range) override;
+  Task<std::optional<Message>> get_message(UserId user, ConversationId id,
+                                           MessageId message) override;
+  Task<> delete_message(UserId user, ConversationId id, MessageId message) override;
+  Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
+                                                  std::size_t limit) override;
+  Task<StartedTurn> start_turn(UserId user, NewTurn turn,
+                               std::optional<IdempotencyKey> key) override;
+  Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) override;
+  StoreStats stats() override;
+  std::string not_ready_reason() override { return {}; }
+
+ private:
+  struct Kept {
+    Message message;
+    std::int64_t lease_until_s = 0;  // of a running answer; 0: for ever
+  };
+  struct Held {
+    Conversation conversation;
+    std::map<MessageId, Kept> messages;
+    MessageId last;
+  };
+  struct Remembered {
+    IdempotencyKey request;
+    ConversationId conversation;
+    MessageId message;
+    MessageId reply;
+  };
+  using Place = std::pair<UserId, ConversationId>;
+
+  Held* find(const UserId& user, const ConversationId& id);
+  Held& get(const UserId& user, const ConversationId& id);
+  Message seen(const Kept& kept) const;
+  Message seen(Held& held, const MessageId& id);
+  Remembered* earlier(const UserId& user, const std::optional<IdempotencyKey>& key);
+  void remember(const UserId& user, const std::optional<IdempotencyKey>& key, Remembered made);
+  Held& add(const UserId& user, NewConversation from);
+  Kept& append(Held& held, NewMessage from);
+
+  Clock& clock_;
+  IdSource& ids_;
+  std::mutex mutex_;
+  std::map<Place, Held> held_;
+  std::map<std::pair<UserId, std::string>, Remembered> remembered_;
+  ConversationId last_conversation_;
+  std::optional<ConversationId> given_conversation_;
+  std::vector<MessageId> given_messages_;  // the next one last
+};
+
+}  // namespace colloquy::store

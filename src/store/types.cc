@@ -1,0 +1,75 @@
+#include "store/types.h"
+
+#include "base/error.h"
+#include "base/limits.h"
+
+namespace colloquy::store {
+
+std::string_view role_name(Role role) {
+  switch (role) {
+    case Role::kSystem:
+      return "system";
+    case Role::kUser:
+      return "user";
+    case Role::kAssistant:
+      return "assistant";
+  }
+  return "user";
+}
+
+std::optional<Role> parse_role(std::string_view name) {
+  if (name == "system") return Role::kSystem;
+  if (name == "user") return Role::kUser;
+  if (name == "assistant") return Role::kAssistant;
+  return std::nullopt;
+}
+
+std::string_view status_name(MessageStatus status) {
+  switch (status) {
+    case MessageStatus::kComplete:
+      return "complete";
+    case MessageStatus::kRunning:
+      return "running";
+    case MessageStatus::kInterrupted:
+      return "interrupted";
+    case MessageStatus::kCancelled:
+      return "cancelled";
+    case MessageStatus::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+std::string_view finish_reason_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kNone:
+      return "";
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kError:
+      return "error";
+  }
+  return "";
+}
+
+Metadata patched(Metadata current, const MetadataPatch& patch) {
+  if (patch.clear_first) current.clear();
+  for (const auto& [key, value] : patch.pairs) {
+    if (value) {
+      current[key] = *value;
+    } else {
+      current.erase(key);
+    }
+  }
+  if (current.size() > limits::kMetadataPairs) {
+    throw invalid_field("metadata",
+                        "must have at most " + std::to_string(limits::kMetadataPairs) + " pairs");
+  }
+  return current;
+}
+
+}  // namespace colloquy::store

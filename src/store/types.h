@@ -1,0 +1,188 @@
+// What a store keeps. Plain values, free to copy and to move between threads.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/limits.h"
+
+namespace colloquy::store {
+
+enum class Role : std::uint8_t { kSystem = 0, kUser = 1, kAssistant = 2 };
+std::string_view role_name(Role role);  // as on the wire
+std::optional<Role> parse_role(std::string_view name);
+
+enum class MessageStatus : std::uint8_t {
+  kComplete = 0,
+  kRunning = 1,      // the model is still answering
+  kInterrupted = 2,  // the server that ran the turn is gone
+  kCancelled = 3,
+  kFailed = 4,
+};
+std::string_view status_name(MessageStatus status);
+
+enum class FinishReason : std::uint8_t {
+  kNone = 0,
+  kStop = 1,
+  kLength = 2,
+  kCancelled = 3,
+  kError = 4
+};
+std::string_view finish_reason_name(FinishReason reason);  // "" for kNone
+
+using Metadata = std::map<std::string, std::string>;
+
+struct Usage {
+  std::int64_t prompt_tokens = 0;
+  std::int64_t completion_tokens = 0;
+  bool operator==(const Usage&) const = default;
+};
+
+struct Conversation {
+  UserId user_id;
+  ConversationId id;
+  std::string title;
+  std::int64_t created_at_s = 0;
+  std::int64_t updated_at_s = 0;    // of the last message written or title set
+  std::uint64_t message_count = 0;  // all messages, a running answer too
+  std::uint64_t version = 0;        // rises with every change; the ETag
+  bool pinned = false;
+  bool archived = false;
+  std::string system_prompt;
+  Metadata metadata;
+  std::optional<std::int64_t> ttl_seconds;
+
+  // Unix seconds at which it expires: ttl_seconds after its last activity.
+  std::optional<std::int64_t> expires_at_s() const {
+    if (!ttl_seconds) return std::nullopt;
+    return updated_at_s + *ttl_seconds;
+  }
+  bool expired(std::int64_t now_s) const {
+    auto at = expires_at_s();
+    return at && *at <= now_s;
+  }
+  bool operator==(const Conversation&) const = default;
+};
+
+struct Message {
+  MessageId id;
+  Role role = Role::kUser;
+  std::string content;  // UTF-8
+  std::int64_t timestamp_s = 0;
+  MessageStatus status = MessageStatus::kComplete;
+  FinishReason finish_reason = FinishReason::kNone;
+  Metadata metadata;
+  std::string model;           // answers only
+  std::optional<Usage> usage;  // answers only
+  std::string client_message_id;
+  std::uint32_t branch = 0;  // reserved: the branch it belongs to
+  bool operator==(const Message&) const = default;
+};
+
+struct NewConversation {
+  std::string title;
+  std::string system_prompt;
+  Metadata metadata;
+  std::optional<std::int64_t> ttl_seconds;
+};
+
+// A change of metadata: pairs to set or (empty) to take away; the others stay.
+struct MetadataPatch {
+  bool clear_first = false;
+  std::map<std::string, std::optional<std::string>> pairs;
+};
+
+// Absent fields stay as they are. `ttl_seconds` present and empty removes the expiry.
+struct ConversationPatch {
+  std::optional<std::string> title;
+  std::optional<bool> pinned;
+  std::optional<bool> archived;
+  std::optional<std::string> system_prompt;
+  std::optional<MetadataPatch> metadata;
+  std::optional<std::optional<std::int64_t>> ttl_seconds;
+};
+
+// What `current` is after the patch. kInvalid, naming "metadata", when too many pairs would be
+// left.
+Metadata patched(Metadata current, const MetadataPatch& patch);
+
+struct NewMessage {
+  Role role = Role::kUser;
+  std::string content;
+  Metadata metadata;
+  std::string client_message_id;
+};
+
+// Makes a write happen at most once. Scoped to the user by the store.
+struct IdempotencyKey {
+  std::string key;  // what the client sent, with a prefix per kind of call
+  std::array<std::uint8_t, 32> fingerprint{};  // SHA-256 of the request that it stands for
+  std::int64_t expires_at_s = 0;
+};
+
+// The prompt and the place of its answer, written together.
+struct NewTurn {
+  // Exactly one of the two: an existing conversation, or a new one made in the same commit.
+  std::optional<ConversationId> conversation_id;
+  std::optional<NewConversation> new_conversation;
+  NewMessage prompt;
+  std::string model;                     // recorded on the answer
+  std::int64_t lease_until_s = 0;        // after this an unfinished answer is interrupted
+  std::optional<MessageId> newest_seen;  // newest message that the caller read, a hint
+};
+
+struct CreatedConversation {
+  Conversation conversation;
+  bool replayed = false;  // an earlier write with the same key made it
+};
+struct AppendedMessage {
+  Message message;
+  bool replayed = false;
+};
+struct StartedTurn {
+  Conversation conversation;
+  Message prompt;
+  Message reply;  // status kRunning and no content; on a replay, as it is by now
+  bool replayed = false;
+};
+
+struct ConversationPage {
+  std::vector<Conversation> conversations;  // newest first
+  std::optional<ConversationId> next;       // pass as `after` for the next page; nullopt: the last
+};
+
+// Which messages of a conversation. Without before and after: the newest `limit`.
+// With `before`: the newest `limit` of those older than it. With `after`: the
+// oldest `limit` of those newer than it. Not both.
+struct MessageRange {
+  std::size_t limit = limits::kPageDefault;
+  std::size_t max_bytes = limits::kPageBytes;  // the page ends early past this, never empty for it
+  std::optional<MessageId> before;
+  std::optional<MessageId> after;
+};
+
+struct MessagePage {
+  std::vector<Message> messages;  // oldest first, whatever the direction
+  bool more = false;              // there are more in the direction of the range
+};
+
+// A conversation and its newest messages, read side by side.
+struct RecentMessages {
+  Conversation conversation;
+  std::vector<Message> messages;  // oldest first
+};
+
+struct StoreStats {
+  std::uint64_t conversations = 0;
+  std::uint64_t messages = 0;
+  std::uint64_t disk_bytes = 0;
+};
+
+}  // namespace colloquy::store

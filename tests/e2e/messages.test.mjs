@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { followPages } from './client.mjs';
+import { startServer } from './server.mjs';
+
+const kMiB = 1024 * 1024;
+const ids = (messages) => messages.map((message) => message.message_id);
+
+describe('messages', () => {
+  let server;
+  let alice;
+  before(async () => {
+    server = await startServer();
+    alice = await server.client('alice');
+  });
+  after(() => server?.close());
+
+  async function conversationOf(count) {
+    const { conversation_id: id } = await alice.createConversation();
+    const messages = [];
+    for (let i = 0; i < count; i += 1) messages.push(await alice.append(id, `message ${i}`));
+    return { id, path: `/conversations/${id}/messages`, messages };
+  }
+
+  test('an appended message is kept as it was given', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const answer = await alice.post(`/conversations/${id}/messages`,
+      { role: 'user', content: 'Hello', metadata: { device: 'phone' }, client_message_id: 'phone-17' }, { expect: 201 });
+    const { message_id: messageId, timestamp, ...rest } = answer.json;
+    assert.deepEqual(rest, { role: 'user', content: 'Hello', metadata: { device: 'phone' }, client_message_id: 'phone-17' });
+    assert.ok(Math.abs(timestamp - Date.now() / 1000) < 600);
+    assert.equal(answer.header('location'), `/conversations/${id}/messages/${messageId}`);
+    assert.deepEqual((await alice.get(answer.header('location'), { expect: 200 })).json, answer.json);
+    assert.deepEqual((await alice.conversation(id)).messages, [answer.json]);
+  });
+
+  test('any role may be appended, user by default', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    assert.equal((await alice.append(id, 'a')).role, 'user');
+    assert.equal((await alice.append(id, 'b', { role: 'system' })).role, 'system');
+    const answer = await alice.append(id, 'c', { role: 'assistant' });
+    assert.equal(answer.role, 'assistant');
+    assert.equal(answer.status, 'complete');
+    const refused = await alice.post(`/conversations/${id}/messages`, { role: 'robot', content: 'd' }, { expect: 422 });
+    assert.deepEqual(refused.fields, ['role']);
+  });
+
+  test('message_count and updated_at follow what is written and deleted', async () => {
+    const { id, messages } = await conversationOf(3);
+    const { conversation } = await alice.conversation(id);
+    assert.equal(conversation.message_count, 3);
+    assert.ok(conversation.updated_at >= messages[2].timestamp);
+    await alice.delete(`/conversations/${id}/messages/${messages[1].message_id}`, { expect: 204 });
+    const after = await alice.conversation(id);
+    assert.equal(after.conversation.message_count, 2);
+    assert.deepEqual(ids(after.messages), [messages[0].message_id, messages[2].message_id]);
+    await alice.get(`/conversations/${id}/messages/${messages[1].message_id}`, { expect: 404 });
+    await alice.delete(`/conversations/${id}/messages/${messages[1].message_id}`, { expect: 404 });
+  });
+
+  test('ids rise within a conversation, however fast its messages come', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const made = await Promise.all(Array.from({ length: 60 }, (_, i) => alice.append(id, `at once ${i}`)));
+    const { messages, conversation } = await alice.conversation(id);
+    assert.deepEqual(ids(messages), ids(made).sort());
+    assert.equal(conversation.message_count, 60);
+    const later = await alice.append(id, 'later');
+    assert.ok(later.message_id > messages.at(-1).message_id);
+  });
+
+  test('a message of one conversation is not one of another', async () => {
+    const one = await conversationOf(1);
+    const other = await conversationOf(1);
+    const path = `/conversations/${other.id}/messages/${one.messages[0].message_id}`;
+    await alice.get(path, { expect: 404 });
+    await alice.delete(path, { expect: 404 });
+    assert.equal((await alice.conversation(one.id)).messages.length, 1);
+  });
+
+  test('the default page is the newest, oldest first, and leads back to the beginning', async () => {
+    const { path, messages } = await conversationOf(57);
+    const page = await alice.get(path, { expect: 200 });
+    assert.deepEqual(ids(page.json), ids(messages).slice(7));
+    for (const limit of [1, 10, 19, 56, 57, 58, 200]) {
+      const pages = await followPages(alice, `${path}?limit=${limit}`, 'prev');
+      assert.deepEqual(ids([...pages].reverse().flat()), ids(messages), `limit ${limit}`);
+      assert.ok(pages.every((one) => one.length <= limit && one.length > 0));
+    }
+  });
+
+  test('before gives the newest of the older, after the oldest of the newer', async () => {
+    const { path, messages } = await conversationOf(12);
+    const all = ids(messages);
+    const get = async (query) => (await alice.get(path, { query, expect: 200 }));
+    assert.deepEqual(ids((await get({ before: all[6], limit: 4 })).json), all.slice(2, 6));
+    assert.deepEqual(ids((await get({ after: all[6], limit: 4 })).json), all.slice(7, 11));
+    assert.deepEqual((await get({ before: all[0] })).json, []);
+    assert.deepEqual((await get({ after: all[11] })).json, []);
+    assert.equal((await get({ before: all[0] })).link('prev'), undefined);
+    assert.equal((await get({ after: all[11] })).link('next'), undefined);
+    const forward = await followPages(alice, `${path}?after=${all[0]}&limit=3`, 'next');
+    assert.deepEqual(ids(forward.flat()), all.slice(1));
+    const back = await followPages(alice, `${path}?before=${all[11]}&limit=5`, 'prev');
+    assert.deepEqual(ids(back.reverse().flat()), all.slice(0, 11));
+  });
+
+  test('paging goes on from a message that was deleted', async () => {
+    const { path, messages } = await conversationOf(6);
+    const all = ids(messages);
+    await alice.delete(`${path}/${all[3]}`, { expect: 204 });
+    assert.deepEqual(ids((await alice.get(path, { query: { before: all[3] }, expect: 200 })).json), all.slice(0, 3));
+    assert.deepEqual(ids((await alice.get(path, { query: { after: all[3] }, expect: 200 })).json), all.slice(4));
+  });
+
+  test('the conversation itself pages in the same way when asked to', async () => {
+    const { id, messages } = await conversationOf(9);
+    const all = ids(messages);
+    const get = async (query) => (await alice.get(`/conversations/${id}`, { query, expect: 200 })).json;
+    assert.deepEqual(ids((await get({})).messages), all);
+    assert.deepEqual(ids((await get({ limit: 4 })).messages), all.slice(5));
+    assert.deepEqual(ids((await get({ limit: 4, before: all[5] })).messages), all.slice(1, 5));
+    assert.deepEqual(ids((await get({ limit: 2, after: all[5] })).messages), all.slice(6, 8));
+    assert.equal((await get({ limit: 1 })).conversation.message_count, 9);
+  });
+
+  test('before and after together are refused, and so are limits out of bounds', async () => {
+    const { id, path, messages } = await conversationOf(2);
+    const [first, second] = ids(messages);
+    for (const target of [path, `/conversations/${id}`]) {
+      await alice.get(target, { query: { before: second, after: first }, expect: 422 });
+      for (const limit of ['0', '201', '-1', 'ten', '', '1.5', '1e1', ' 1', '99999999999999999999']) {
+        const refused = await alice.get(target, { query: { limit }, expect: 422 });
+        assert.deepEqual(refused.fields, ['limit'], limit);
+      }
+      await alice.get(target, { query: { before: 'nonsense' }, expect: 422 });
+      await alice.get(target, { query: { after: 'nonsense' }, expect: 422 });
+    }
+  });
+
+  test('without a limit all messages come, more than any page holds', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const count = 450;
+    for (let i = 0; i < count; i += 50) {
+      await Promise.all(Array.from({ length: 50 }, (_, k) => alice.append(id, `m${i + k}`)));
+    }
+    const { messages } = await alice.conversation(id);
+    assert.equal(messages.length, count);
+    assert.deepEqual(ids(messages), [...ids(messages)].sort());
+    assert.equal(new Set(messages.map((message) => message.content)).size, count);
+  });
+
+  test('1 MiB of content is kept to the byte, one byte more is refused', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const path = `/conversations/${id}/messages`;
+    for (const content of ['x'.repeat(kMiB), '🚂'.repeat(kMiB / 4), '\u0001'.repeat(kMiB)]) {
+      const message = await alice.append(id, content);
+      const read = await alice.get(`${path}/${message.message_id}`, { expect: 200 });
+      assert.ok(message.content === content && read.json.content === content);
+    }
+    for (const content of ['x'.repeat(kMiB + 1), `${'🚂'.repeat(kMiB / 4)}x`]) {
+      await alice.post(path, { content }, { expect: [413, 422] });
+    }
+    assert.equal((await alice.conversation(id)).conversation.message_count, 3);
+  });
+
+  test('a page of great messages ends early and says that there is more', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const made = [];
+    for (let i = 0; i < 7; i += 1) made.push(await alice.append(id, String(i).repeat(kMiB)));
+    const path = `/conversations/${id}/messages`;
+    const pages = await followPages(alice, path, 'prev');
+    assert.ok(pages.length > 1, 'seven MiB came as one page');
+    assert.deepEqual(ids(pages.reverse().flat()), ids(made));
+    const forward = await followPages(alice, `${path}?after=${made[0].message_id}`, 'next');
+    assert.deepEqual(ids(forward.flat()), ids(made).slice(1));
+    assert.deepEqual(ids((await alice.conversation(id)).messages), ids(made));
+  });
+
+  test('odd text comes back as it was', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const texts = ['\u0000', 'a\u0000b', '\u0001\u001f\u007f', '\u2028\u2029', '\ufeff', '\uffff', 'e\u0301', '👩‍👩‍👧‍👦', '\u202eabc',
+                   '"\\/\b\f\n\r\t', '\r\n\r\n', 'data: x\n\n', '𝄞'.repeat(999), ' ', '\n'];
+    for (const content of texts) assert.equal((await alice.append(id, content)).content, content);
+    assert.deepEqual((await alice.conversation(id)).messages.map((message) => message.content), texts);
+  });
+
+  test('what is not Unicode text is refused and nothing of it kept', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const path = `/conversations/${id}/messages`;
+    const send = (body) => alice.call('POST', path, { body, contentType: 'application/json', expect: [400, 422] });
+    const around = (bytes) => Buffer.concat([Buffer.from('{"content":"'), Buffer.from(bytes), Buffer.from('"}')]);
+    for (const bytes of [[0xff], [0xc3], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xf0, 0x80, 0x80, 0x80]]) {
+      await send(around(bytes));
+    }
+    for (const escape of ['\\ud800', '\\udc00', '\\ud800x', '\\ud800\\ud800']) await send(around(Buffer.from(escape)));
+    assert.deepEqual((await alice.conversation(id)).messages, []);
+    const pair = await alice.call('POST', path, { body: around(Buffer.from('\\ud83d\\ude82')), contentType: 'application/json', expect: 201 });
+    assert.equal(pair.json.content, '🚂');
+  });
+
+  test('metadata keeps to its limits', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const path = `/conversations/${id}/messages`;
+    const pairs = (count) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, `v${i}`]));
+    const most = { ...pairs(15), ['k'.repeat(64)]: 'ü'.repeat(1024) };
+    assert.deepEqual((await alice.append(id, 'x', { metadata: most })).metadata, most);
+    assert.equal((await alice.append(id, 'x', { metadata: {} })).metadata, undefined);
+    const refused = async (metadata, field) => {
+      const answer = await alice.post(path, { content: 'x', metadata }, { expect: 422 });
+      assert.ok(answer.fields.every((name) => name.startsWith(field)), `${answer.fields} for ${field}`);
+    };
+    await refused(pairs(17), 'metadata');
+    await refused({ ['k'.repeat(65)]: 'v' }, 'metadata');
+    await refused({ key: 'ü'.repeat(1025) }, 'metadata.key');
+    await refused({ key: 1 }, 'metadata.key');
+    await refused({ key: null }, 'metadata.key');
+    await refused({ key: { deep: 'x' } }, 'metadata.key');
+    await refused({ '': 'v' }, 'metadata');
+    await refused([], 'metadata');
+    await refused('x', 'metadata');
+    assert.equal((await alice.conversation(id)).conversation.message_count, 2);
+  });
+});

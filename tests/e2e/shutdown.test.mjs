@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { afterwards } from './cleanup.mjs';
+import { rawSocket } from './client.mjs';
+import { scripts, startFakeUpstream } from './fake_upstream.mjs';
+import { removeFolder, startServer, temporaryFolder } from './server.mjs';
+import { gate, until } from './wait.mjs';
+
+async function withUpstream(t, args = []) {
+  const upstream = await startFakeUpstream();
+  afterwards(t, () => upstream.close());
+  const server = await startServer({ args: [...upstream.flags, ...args] });
+  afterwards(t, () => server.close());
+  return { upstream, server, alice: await server.client('alice') };
+}
+
+const refused = async (server) => {
+  try {
+    return (await rawSocket(server.baseUrl, 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', { end: false })).length === 0;
+  } catch (error) {
+    assert.equal(error.code, 'ECONNREFUSED');
+    return true;
+  }
+};
+
+describe('shutdown', () => {
+  test('an idle server ends at once, with code 0, whoever is connected', async (t) => {
+    const server = await startServer();
+    afterwards(t, () => server.close());
+    const alice = await server.client('alice');
+    await alice.createConversation();  // leaves a connection open
+    const begun = Date.now();
+    assert.deepEqual(await server.stop('SIGTERM'), { code: 0, signal: null });
+    assert.ok(Date.now() - begun < 20_000, 'it waited for idle connections');
+  });
+
+  test('SIGINT is as good as SIGTERM', async (t) => {
+    const server = await startServer();
+    afterwards(t, () => server.close());
+    assert.deepEqual(await server.stop('SIGINT'), { code: 0, signal: null });
+  });
+
+  test('asked to end the moment that it listens, it ends in order', async (t) => {
+    const server = await startServer();
+    afterwards(t, () => server.close());
+    for (let i = 0; i < 10; i += 1) {
+      assert.deepEqual(await server.stop(i % 2 ? 'SIGINT' : 'SIGTERM'), { code: 0, signal: null }, `start ${i}`);
+      await server.start();
+    }
+  });
+
+  test('asked twice it does not wait for a running turn, and loses nothing that it acknowledged', async (t) => {
+    const { upstream, server, alice } = await withUpstream(t);
+    const { conversation_id: id } = await alice.createConversation();
+    upstream.next(scripts.stall(['begun']));
+    const stream = await alice.stream('/generate', { prompt: 'go', stream: true }, { query: { conversation_id: id } });
+    await stream.next();
+    stream.collect().catch(() => {});
+    server.signal('SIGTERM');
+    await until(() => refused(server), 'the listener to close');
+    const how = await server.stop('SIGTERM');
+    assert.notDeepEqual(how, { code: 0, signal: null });
+    await server.start();
+    const { messages } = await (await server.client('alice')).conversation(id);
+    assert.deepEqual(messages.map((message) => [message.role, message.status]), [['user', undefined], ['assistant', 'interrupted']]);
+  });
+
+  test('a running turn is finished, its client answered, and everything is there after', async (t) => {
+    const { upstream, server, alice } = await withUpstream(t);
+    const { conversation_id: id } = await alice.createConversation();
+    const held = gate();
+    upstream.next(scripts.hold(held, 'before ', 'and after'), scripts.hold(held, 'streamed ', 'to the end'));
+    const calls = upstream.calls.length;
+    const plain = alice.post('/generate', { prompt: 'one' }, { query: { conversation_id: id }, expect: 200 });
+    await until(() => upstream.calls.length === calls + 1, 'the first call');
+    const stream = await alice.stream('/generate', { prompt: 'two', stream: true }, { query: { conversation_id: id } });
+    await stream.next();
+    await stream.next();
+    server.signal('SIGTERM');
+    await until(() => refused(server), 'the listener to close');
+    held.open();
+    const result = (await plain).json;
+    assert.equal(result.generated_text, 'before and after');
+    const done = (await stream.collect()).at(-1);
+    assert.equal(done.name, 'done');
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
+
+    await server.start();
+    const { messages } = await (await server.client('alice')).conversation(id);
+    assert.equal(messages.length, 4);
+    for (const message of [result.message, done.data.message]) {
+      assert.deepEqual(messages.find((one) => one.message_id === message.message_id), message);
+    }
+  });
+
+  test('a turn that does not end is cut after the bound, and what it said is kept', async (t) => {
+    const { upstream, server, alice } = await withUpstream(t, ['--shutdown-timeout', '1s']);
+    const { conversation_id: id } = await alice.createConversation();
+    upstream.next(scripts.stall(['said ', 'before ', 'the end']));
+    const stream = await alice.stream('/generate', { prompt: 'go', stream: true }, { query: { conversation_id: id } });
+    const start = await stream.next();
+    let text = '';
+    while (text !== 'said before the end') text += (await stream.next()).data.text;
+    const rest = stream.collect().catch(() => []);
+    assert.deepEqual(await server.stop('SIGTERM'), { code: 0, signal: null });
+    const last = (await rest).at(-1);
+    if (last) assert.equal(last.name, 'error');
+
+    await server.start();
+    const message = (await (await server.client('alice')).get(`/conversations/${id}/messages/${start.data.message_id}`, { expect: 200 })).json;
+    assert.equal(message.content, 'said before the end');
+    assert.equal(message.status, 'interrupted');
+  });
+
+  test('a second server on the same data is refused, and the first goes on', async (t) => {
+    const data = temporaryFolder();
+    afterwards(t, () => removeFolder(data));
+    const server = await startServer({ data });
+    afterwards(t, () => server.close());
+    await assert.rejects(startServer({ data }), /did not start/);
+    await (await server.client('alice')).createConversation();
+  });
+
+  test('a stopped server leaves its port and data to the next, many times', async (t) => {
+    const server = await startServer();
+    afterwards(t, () => server.close());
+    const made = [];
+    for (let i = 0; i < 5; i += 1) {
+      made.unshift(await (await server.client('alice')).createConversation({ title: `run ${i}` }));
+      await server.restart();
+    }
+    assert.deepEqual((await (await server.client('alice')).get('/conversations', { expect: 200 })).json, made);
+  });
+});
