@@ -117,6 +117,10 @@ auth::TokenKey load_key(const std::string& value, const std::string& file, const
   return auth::load_token_key(source);
 }
 
+std::string issuer_of(const std::string& setting) {
+  return setting.empty() ? std::string(auth::kEmbeddedIssuer) : setting;
+}
+
 // Everything that answers, in the order in which each needs those before it.
 class ServerProcess {
  public:
@@ -153,7 +157,7 @@ class ServerProcess {
     auth::TokenOptions options;
     options.algorithms = to_algorithms(config_.auth_algorithms);
     options.audiences = config_.auth_audience;
-    if (!config_.auth_issuer.empty()) options.issuer = config_.auth_issuer;
+    options.issuer = issuer_of(config_.auth_issuer);
     if (!config_.jwks.empty()) options.key_set = make_key_set(config_.jwks, clock_, http_client_);
     const auto& names = config_.auth_algorithms;
     bool own_tokens =
@@ -248,8 +252,10 @@ class ServerProcess {
     out << "listening on " << base << "\n";
     out << "admin on " << url(config_.admin_listen, admin_server_->port(), false) << "\n";
     // A token is shown to a person at this machine, and never to a log.
-    if (isatty(STDOUT_FILENO) == 1 && config_.listen.loopback() && token_key_) {
-      auto token = auth::mint_token(token_key_->secret, "you", 24 * 60 * 60, clock_.now_s());
+    if (isatty(STDOUT_FILENO) == 1 && config_.listen.loopback() && token_key_ &&
+        config_.auth_audience.empty()) {
+      auto token = auth::mint_token(token_key_->secret, "you", 24L * 60 * 60, clock_.now_s(),
+                                    issuer_of(config_.auth_issuer));
       out << "\nTry it (the token is yours for a day):\n\n  curl -s "
           << (config_.tls_cert.empty() ? "" : "-k ") << base
           << "/generate -H 'Content-Type: application/json' -d '{\"prompt\": \"Hello!\"}' "
@@ -346,7 +352,9 @@ int serve(const ServeConfig& config, const std::string& version, std::ostream& o
 int print_token(const config::TokenConfig& config, std::ostream& out) {
   auto key = load_key(config.token_key, config.token_key_file, config.data, true);
   auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config.ttl).count();
-  out << auth::mint_token(key.secret, config.user, seconds, SystemClock().now_s()) << "\n";
+  out << auth::mint_token(key.secret, config.user, seconds, SystemClock().now_s(),
+                          issuer_of(config.auth_issuer))
+      << "\n";
   return EXIT_SUCCESS;
 }
 

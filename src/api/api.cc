@@ -5,6 +5,7 @@
 #include "api/error_reply.h"
 #include "api/middleware.h"
 #include "http/middleware.h"
+#include "telemetry/log.h"
 
 namespace colloquy::api {
 
@@ -36,6 +37,13 @@ http::Handler Api::with_middleware(const http::Router& router, bool browsers, Ap
 http::EarlyReply Api::early_reply() {
   return [this](int status, std::string_view reason) {
     auto id = services_.ids.next(services_.clock.now_ms()).to_string();
+    services_.metrics
+        .counter("colloquy_http_unreadable_requests_total",
+                 "Requests answered before they could be read.",
+                 {{"status", std::to_string(status)}})
+        .Increment();
+    telemetry::log_info("request.unreadable",
+                        {{"request_id", id}, {"status", status}, {"reason", reason}});
     auto response = status_reply(status, reason, id);
     response.set_header("X-Request-Id", id);
     return response;

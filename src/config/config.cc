@@ -64,6 +64,11 @@ class Parser {
     } catch (const CLI::CallForHelp&) {
       out << app_.help();
       return std::nullopt;
+    } catch (const CLI::ExtrasError&) {
+      auto unknown = app_.remaining();
+      auto flag = std::find_if(unknown.begin(), unknown.end(),
+                               [](const std::string& text) { return text.starts_with("-"); });
+      throw ConfigError((flag == unknown.end() ? unknown.front() : *flag) + " is not a setting");
     } catch (const CLI::ParseError& error) {
       throw ConfigError(error.what());
     }

@@ -90,6 +90,7 @@ struct TokenConfig {
   std::string data;
   std::string token_key;
   std::string token_key_file;
+  std::string auth_issuer;
   std::string user;
   std::chrono::milliseconds ttl{};
 };

@@ -229,6 +229,8 @@ const std::vector<Setting<TokenConfig>>& token_settings() {
        text(&TokenConfig::token_key)},
       {"Token", "token-key-file", "", "File with the key of HS256 tokens; default DATA/token.key.",
        false, text(&TokenConfig::token_key_file)},
+      {"Token", "auth-issuer", "", "Issuer that the server expects, where it is not the default.",
+       false, text(&TokenConfig::auth_issuer)},
       {"Token", "user", "", "User id that the token stands for.", false, text(&TokenConfig::user)},
       {"Token", "ttl", "24h", "How long the token is good for.", false,
        duration(&TokenConfig::ttl, 1000)},

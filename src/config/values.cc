@@ -11,10 +11,11 @@ namespace colloquy::config {
 namespace {
 
 // The digits at the start of `text`, and what follows them.
-std::pair<std::uint64_t, std::string> number_and_unit(const std::string& text) {
+std::pair<std::uint64_t, std::string> number_and_unit(const std::string& text,
+                                                      const char* otherwise = "is not a number") {
   std::uint64_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end == text.data()) throw ConfigError("is not a number");
+  if (error != std::errc() || end == text.data()) throw ConfigError(otherwise);
   return {number, std::string(end, text.data() + text.size())};
 }
 
@@ -51,7 +52,8 @@ ListenAddress parse_listen(const std::string& text) {
 }
 
 std::chrono::milliseconds parse_duration(const std::string& text) {
-  auto [number, unit] = number_and_unit(text);
+  auto [number, unit] =
+      number_and_unit(text, "must be a number and a unit, such as 500ms, 30s or 90d");
   std::uint64_t factor = 0;
   if (unit == "ms") factor = 1;
   if (unit == "s") factor = 1000;

@@ -232,3 +232,18 @@ std::uint64_t Database::used_disk_bytes() const {
 }
 
 }  // namespace colloquy::store
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+// Debian's libraries are not built for the thread sanitizer, which therefore sees their copies of
+// memory, and the freeing of a shared exception, and not the atomics that order them.
+extern "C" const char* __tsan_default_suppressions();
+extern "C" const char* __tsan_default_suppressions() {
+  return "called_from_lib:librocksdb.so\n"
+         "called_from_lib:libzstd.so\n"
+         "called_from_lib:liblz4.so\n"
+         "race:std::__exception_ptr::exception_ptr::_M_release\n"
+         "race:librocksdb.so\n";
+}
+#endif
+#endif

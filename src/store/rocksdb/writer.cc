@@ -113,13 +113,12 @@ std::vector<std::exception_ptr> Writer::apply_all(const Operations& group) {
   return refusals;
 }
 
-std::exception_ptr Writer::commit(const Operations& group,
-                                  std::vector<std::exception_ptr>& refusals) {
+std::optional<Error> Writer::commit(const Operations& group,
+                                    std::vector<std::exception_ptr>& refusals) {
   constexpr const char* kCannotWrite = "The store cannot write right now.";
   if (broken()) {
     auto reason = broken_reason();
-    return std::make_exception_ptr(database_.out_of_space() ? disk_full(reason)
-                                                            : unavailable(kCannotWrite, reason));
+    return database_.out_of_space() ? disk_full(reason) : unavailable(kCannotWrite, reason);
   }
   try {
     refusals = apply_all(group);
@@ -129,14 +128,14 @@ std::exception_ptr Writer::commit(const Operations& group,
       check(status, "committing");
     }
     group_.commit();
-    return nullptr;
+    return std::nullopt;
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::kUnavailable) return std::current_exception();
-    return std::make_exception_ptr(unavailable(kCannotWrite, error.detail()));
+    if (error.code() == ErrorCode::kUnavailable) return error;
+    return unavailable(kCannotWrite, error.detail());
   } catch (const std::exception& error) {
     // Out of memory, or a bug: this group is lost, the store goes on.
     telemetry::log_error("store.commit_aborted", {{"detail", error.what()}});
-    return std::make_exception_ptr(unavailable(kCannotWrite, error.what()));
+    return unavailable(kCannotWrite, error.what());
   }
 }
 
@@ -150,9 +149,9 @@ void Writer::process(const Operations& group) {
   for (std::size_t i = 0; i < group.size(); ++i) {
     // A refusal may rest on what this group did not get to commit.
     if (failure) {
-      group[i]->fail(failure, wakes);
+      group[i]->fail(std::make_exception_ptr(*failure), wakes);
     } else if (refusals[i]) {
-      group[i]->fail(refusals[i], wakes);
+      group[i]->fail(std::move(refusals[i]), wakes);
     } else {
       group[i]->succeed(wakes);
     }

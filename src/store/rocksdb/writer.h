@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/completion.h"
+#include "base/error.h"
 #include "store/rocksdb/write_group.h"
 #include "telemetry/metrics.h"
 
@@ -88,8 +89,8 @@ class Writer {
   void process(const Operations& group);
   // Why each operation was refused; null where it was not.
   std::vector<std::exception_ptr> apply_all(const Operations& group);
-  // Null, or why the whole group failed.
-  std::exception_ptr commit(const Operations& group, std::vector<std::exception_ptr>& refusals);
+  // Why the whole group failed; nullopt when it did not.
+  std::optional<Error> commit(const Operations& group, std::vector<std::exception_ptr>& refusals);
   rocksdb::Status write();
   void heal();
   void set_broken(const rocksdb::Status& status);

@@ -113,7 +113,7 @@ TEST_P(StoreConformance, TheNewestMessagesComeWithTheirConversation) {
 TEST_P(StoreConformance, ALargeMessageSurvives) {
   auto conversation = create(alice_);
   std::string content;
-  for (int i = 0; content.size() < limits::kMiB; ++i) content += std::to_string(i * i);
+  for (unsigned i = 0; content.size() < limits::kMiB; ++i) content += std::to_string(i * i);
   auto message = append(conversation, content);
   reopen();
   EXPECT_EQ(get(conversation, message.id)->content, content);
