@@ -1,13 +1,13 @@
 # Sourced by ./run and ./test: installs the Debian packages that are missing.
 
 build_packages="g++ cmake ninja-build ccache ca-certificates
-  libboost1.81-dev libboost-json1.81-dev librocksdb-dev libspdlog-dev libcli11-dev
+  libboost1.81-dev libboost-json1.81-dev librocksdb-dev libcli11-dev
   prometheus-cpp-dev libssl-dev zlib1g-dev"
 
 test_packages="clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14 libgtest-dev
   libgmock-dev openssl curl procps mount"
 
-bench_packages="wrk libbenchmark-dev"
+bench_packages="wrk"
 
 install_missing() {
   local missing=() package

@@ -1,14 +1,20 @@
 #include "auth/token_cache.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 #include <cstring>
+
+#include "base/error.h"
 
 namespace colloquy::auth {
 
 TokenDigest digest_token(std::string_view token) {
+  // Looking the algorithm up costs more than the hash.
+  static EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   TokenDigest digest;
-  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data());
+  if (EVP_Digest(token.data(), token.size(), digest.data(), nullptr, kSha256, nullptr) != 1) {
+    throw internal_error("SHA-256 failed");
+  }
   return digest;
 }
 

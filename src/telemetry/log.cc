@@ -1,32 +1,105 @@
 #include "telemetry/log.h"
 
-#include <spdlog/async.h>
-#include <spdlog/async_logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
-#include <future>
+#include <condition_variable>
+#include <ctime>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/json_writer.h"
 
 namespace colloquy::telemetry {
 namespace {
 
-constexpr std::size_t kQueuedLines = 8192;
+constexpr std::size_t kBufferBytes = std::size_t{4} * 1024 * 1024;
+// How long lines may gather before they are written: one write then serves many.
+constexpr auto kGatherTime = std::chrono::milliseconds(5);
+constexpr auto kStopWait = std::chrono::seconds(1);
+
+// Lines on their way out, from those who log to the thread that writes.
+class LineBuffer {
+ public:
+  // False: there is no room for the line.
+  bool add(const std::string& line) {
+    bool was_empty = false;
+    {
+      std::scoped_lock lock(mutex_);
+      if (lines_.size() + line.size() > kBufferBytes) return false;
+      was_empty = lines_.empty();
+      lines_ += line;
+    }
+    if (was_empty) changed_.notify_one();
+    return true;
+  }
+
+  void close() {
+    {
+      std::scoped_lock lock(mutex_);
+      closing_ = true;
+    }
+    changed_.notify_all();
+  }
+
+  // The writing thread's whole life.
+  void write_all() {
+    std::string batch;
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return closing_ || !lines_.empty(); });
+      if (lines_.empty()) break;
+      if (!closing_) changed_.wait_for(lock, kGatherTime, [this] { return closing_; });
+      batch.clear();
+      batch.swap(lines_);
+      lock.unlock();
+      write_out(batch);
+      lock.lock();
+    }
+    written_ = true;
+    changed_.notify_all();
+  }
+
+  void wait_until_written() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kStopWait, [this] { return written_; });
+  }
+
+ private:
+  static void write_out(std::string_view text) {
+    while (!text.empty()) {
+      auto written = ::write(STDERR_FILENO, text.data(), text.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return;  // nobody can be told
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string lines_;     // guarded by mutex_
+  bool closing_ = false;  // guarded by mutex_
+  bool written_ = false;  // guarded by mutex_
+};
 
 // The one global of the program: see the architecture page.
 struct Log {
   std::atomic<LogLevel> least{LogLevel::kError};
   std::atomic<bool> running{false};
-  std::shared_ptr<spdlog::details::thread_pool> pool;
-  std::shared_ptr<spdlog::async_logger> logger;
+  std::atomic<std::uint64_t> dropped{0};
+  std::atomic<LineBuffer*> buffer{nullptr};
+  // Kept to the end: the writing thread outlives stop_log where the log's reader has stopped
+  // reading.
+  std::vector<std::unique_ptr<LineBuffer>> buffers;
 };
 
 Log& instance() {
-  static Log log;
+  static Log& log = *new Log;
   return log;
 }
 
@@ -45,16 +118,19 @@ std::string_view level_name(LogLevel level) {
 }
 
 // RFC 3339 in UTC with milliseconds.
-void append_time(std::string& out) {
+std::string time_text() {
   auto now = std::chrono::system_clock::now();
   auto seconds = std::chrono::system_clock::to_time_t(now);
   auto millis =
       std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
   std::tm utc{};
   gmtime_r(&seconds, &utc);
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-                 utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-                 utc.tm_sec, millis);
+  char text[32];
+  auto length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
+  std::string out(text, length);
+  auto digits = std::to_string(1000 + millis);
+  digits[0] = '.';
+  return out + digits + "Z";
 }
 
 struct ValueWriter {
@@ -68,18 +144,17 @@ struct ValueWriter {
 
 std::string format_line(LogLevel level, std::string_view event,
                         std::initializer_list<LogField> fields) {
-  std::string time;
-  append_time(time);
   std::string line;
   line.reserve(256);
   JsonWriter json(line);
-  json.begin_object().key("time").string(time).key("level").string(level_name(level));
+  json.begin_object().key("time").string(time_text()).key("level").string(level_name(level));
   json.key("event").string(event);
   for (const auto& field : fields) {
     json.key(field.name);
     std::visit(ValueWriter{json}, field.value);
   }
   json.end_object();
+  line.push_back('\n');
   return line;
 }
 
@@ -94,13 +169,9 @@ LogLevel parse_log_level(std::string_view name) {
 
 void start_log(LogLevel least) {
   auto& log = instance();
-  log.pool = std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1);
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
-  // A full queue drops its oldest line, never the caller's time.
-  log.logger = std::make_shared<spdlog::async_logger>(
-      "colloquy", sink, log.pool, spdlog::async_overflow_policy::overrun_oldest);
-  log.logger->set_pattern("%v");
-  log.logger->set_level(spdlog::level::trace);
+  auto* buffer = log.buffers.emplace_back(std::make_unique<LineBuffer>()).get();
+  std::thread([buffer] { buffer->write_all(); }).detach();
+  log.buffer = buffer;
   log.least = least;
   log.running = true;
 }
@@ -108,23 +179,13 @@ void start_log(LogLevel least) {
 void stop_log() {
   auto& log = instance();
   if (!log.running.exchange(false)) return;
-  log.logger->flush();
-  // The pool's destructor writes what is queued. A reader that has stopped reading
-  // must not keep the program from ending, so it gets one second.
-  auto done = std::make_shared<std::promise<void>>();
-  auto finished = done->get_future();
-  std::thread([logger = std::move(log.logger), pool = std::move(log.pool), done]() mutable {
-    logger.reset();
-    pool.reset();
-    done->set_value();
-  }).detach();
-  finished.wait_for(std::chrono::seconds(1));
+  auto* buffer = log.buffer.load();
+  buffer->close();
+  // A reader that has stopped reading must not keep the program from ending.
+  buffer->wait_until_written();
 }
 
-std::uint64_t dropped_log_lines() {
-  auto& log = instance();
-  return log.running ? log.pool->overrun_counter() : 0;
-}
+std::uint64_t dropped_log_lines() { return instance().dropped; }
 
 bool log_enabled(LogLevel level) {
   auto& log = instance();
@@ -134,7 +195,8 @@ bool log_enabled(LogLevel level) {
 
 void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
   if (!log_enabled(level)) return;
-  instance().logger->log(spdlog::level::info, format_line(level, event, fields));
+  auto* buffer = instance().buffer.load();
+  if (!buffer->add(format_line(level, event, fields))) ++instance().dropped;
 }
 
 }  // namespace colloquy::telemetry

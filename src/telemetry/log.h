@@ -1,9 +1,9 @@
 // Structured log: one JSON object a line, on standard error.
 //
-// Thread-safe and never blocking: lines go through a bounded queue to one
-// writing thread; when a reader of the log is too slow, lines are dropped and
-// counted (`dropped()`), and a request is never held up. Never log the text of a
-// message, a query or a body.
+// Thread-safe and never blocking: lines go into a bounded buffer, which one
+// thread writes out in batches, a few milliseconds later; when a reader of the log
+// is too slow, lines are dropped and counted, and a request is never held up.
+// Never log the text of a message, a query or a body.
 #pragma once
 
 #include <cstdint>

@@ -64,7 +64,7 @@ TEST(Log, AReaderThatDoesNotReadCostsLinesAndNeverTime) {
   CapturedStderr captured;
   start_log(LogLevel::kInfo);
   // Far more than a pipe and the queue can hold: a log that blocked would never come back.
-  for (int i = 0; i < 40'000; ++i) log_info("line", {{"number", i}});
+  for (int i = 0; i < 200'000; ++i) log_info("line", {{"number", i}});
   EXPECT_GT(dropped_log_lines(), 0U);
   // Reading what is there lets the writing thread end.
   std::thread stopper([] { stop_log(); });

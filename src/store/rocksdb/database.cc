@@ -105,6 +105,7 @@ Database::Access::Access(const Database& database, bool wait)
 Database::Database(const RocksDbOptions& options)
     : options_(options),
       path_(options.path),
+      folder_lock_(options.path),
       cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {
   auto target = options.file_system ? options.file_system : rocksdb::FileSystem::Default();
   files_ = std::make_shared<TrackedFiles>(target);

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "store/rocksdb/folder_lock.h"
 #include "store/rocksdb/rocksdb_store.h"
 #include "store/rocksdb/tracked_files.h"
 
@@ -76,6 +77,7 @@ class Database {
 
   const RocksDbOptions options_;
   const std::string path_;
+  const FolderLock folder_lock_;  // before anything in the folder is read
   std::shared_ptr<std::atomic<bool>> background_error_ = std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<rocksdb::Cache> cache_;
   // Held while reopening; readers that may wait pass through it, so that the lock below is not

@@ -39,7 +39,7 @@ struct RocksDbOptions {
   std::size_t block_cache_bytes = 256 * limits::kMiB;
   std::size_t write_buffer_bytes = 64 * limits::kMiB;  // of each of the column families
   // Past either, writes throw kUnavailable.
-  std::size_t write_queue_limit = 16 * 1024;
+  std::size_t write_queue_limit = std::size_t{16} * 1024;
   std::size_t write_queue_bytes = 256 * limits::kMiB;
   // With less room on the volume, writes but deletions throw kUnavailable ("The disk is full.").
   // Leaves room for what is in memory to be written out.

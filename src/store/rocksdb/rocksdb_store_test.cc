@@ -100,7 +100,13 @@ TEST_F(RocksDbStoreTest, MetricsCountCommitsAndWhatIsStored) {
 
 TEST_F(RocksDbStoreTest, AFolderOpensOnce) {
   auto store = harness_.open_rocksdb();
-  EXPECT_THROW(harness_.open_rocksdb(), Error);
+  try {
+    harness_.open_rocksdb();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalid);
+    EXPECT_NE(error.message().find("Another process"), std::string::npos);
+  }
 }
 
 TEST_F(RocksDbStoreTest, TheSweeperWorksByItself) {
