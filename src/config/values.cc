@@ -67,9 +67,9 @@ std::chrono::milliseconds parse_duration(const std::string& text) {
 std::size_t parse_bytes(const std::string& text) {
   auto [number, unit] = number_and_unit(text);
   if (unit.empty() || unit == "B") return number;
-  if (unit == "KiB") return scale(number, 1024);
-  if (unit == "MiB") return scale(number, 1024 * 1024);
-  if (unit == "GiB") return scale(number, 1024 * 1024 * 1024);
+  if (unit == "KiB") return scale(number, limits::kKiB);
+  if (unit == "MiB") return scale(number, limits::kMiB);
+  if (unit == "GiB") return scale(number, 1024 * limits::kMiB);
   throw ConfigError("has an unknown unit: KiB, MiB and GiB are known");
 }
 

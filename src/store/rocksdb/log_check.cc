@@ -12,7 +12,7 @@
 namespace colloquy::store {
 namespace {
 
-constexpr std::size_t kBlock = 32 * 1024;
+constexpr std::size_t kBlock = std::size_t{32} * 1024;
 constexpr std::size_t kHeader = 7;  // checksum 4, length 2, type 1
 constexpr std::size_t kSector = 512;
 

@@ -9,7 +9,7 @@
 namespace colloquy::store {
 namespace {
 
-constexpr std::size_t kCachedConversations = 8 * 1024;
+constexpr std::size_t kCachedConversations = std::size_t{8} * 1024;
 // Longer ones are kept out of the conversation's record, which every message rewrites.
 constexpr std::size_t kInlineDetailsBytes = 256;
 
