@@ -142,6 +142,15 @@ void check_token_budget(Services& services, const UserId& user) {
       .with_retry_after(static_cast<int>(verdict->reset_s));
 }
 
+// A repeat of a turn that failed with nothing said is told so again: an empty answer would pass for
+// one.
+void refuse_failed(const chat::Turn& turn) {
+  bool failed = !turn.generation && turn.reply.status == store::MessageStatus::kFailed;
+  if (failed && turn.reply.content.empty()) {
+    throw unavailable("The model gave no answer. To ask it again, use another Idempotency-Key.");
+  }
+}
+
 Task<http::Response> generate(Services& services, http::Request& request) {
   chat::TurnRequest turn_request;
   if (const auto* id = request.query_parameter("conversation_id")) {
@@ -159,6 +168,7 @@ Task<http::Response> generate(Services& services, http::Request& request) {
   following->turn =
       co_await services.turns.start(request.user, std::move(turn_request), std::move(key));
   auto& turn = following->turn;
+  refuse_failed(turn);
   if (stream) {
     http::Response response;
     http::set_event_stream_headers(response);

@@ -44,6 +44,13 @@ bool is_host(std::string_view value) {
   });
 }
 
+// Where the head ends in bytes that begin within it, at the start of a line.
+std::size_t head_end(std::string_view bytes) {
+  if (bytes.starts_with("\r\n")) return 2;
+  const auto end = bytes.find("\r\n\r\n");
+  return end == std::string_view::npos ? bytes.size() : end + 4;
+}
+
 }  // namespace
 
 RequestParser::RequestParser(Request& request, const ServerLimits& limits)
@@ -61,19 +68,22 @@ RequestParser::Progress RequestParser::feed(std::string_view& bytes) {
     if (bytes.empty() || bytes == "\r") return Progress::kNeedMore;
   }
   Error error;
+  const bool in_head = !is_header_done();
+  const std::string_view given = bytes;
   const std::size_t taken = put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
   bytes.remove_prefix(taken);
   if (error && error != beast_http::error::need_more) {
     if (refusal_.status == 0) refuse_for(error);
     return Progress::kRefused;
   }
-  if (is_done()) return Progress::kComplete;
-  // What is kept until its end arrives must end some time: a header line, a chunk's extension,
-  // the trailer.
-  if (!is_header_done() && head_bytes_ + bytes.size() > limits_.header_bytes) {
+  // Counted as sent, so that it does not matter in which pieces it came.
+  if (in_head) head_bytes_ += is_header_done() ? head_end(given) : taken;
+  if (head_bytes_ + (is_header_done() ? 0 : bytes.size()) > limits_.header_bytes) {
     refuse(431, "The request's header is too large.", error);
     return Progress::kRefused;
   }
+  if (is_done()) return Progress::kComplete;
+  // What is kept until its end arrives must end some time: a chunk's extension, the trailer.
   if (is_header_done() && bytes.size() > limits_.header_bytes) {
     refuse(400, "A chunk's extension or the trailer is too long.", error);
     return Progress::kRefused;
@@ -85,8 +95,6 @@ void RequestParser::on_request_impl(Verb verb, String method, String target, int
                                     Error& error) {
   error = {};
   http_1_1_ = version == 11;
-  count_head_bytes(method.size() + target.size() + 12, error);
-  if (error) return;
   request_.method = method_of(verb);
   request_.method_text = view(method);
   request_.target = view(target);
@@ -120,8 +128,6 @@ bool RequestParser::take_target(std::string_view target) {
 void RequestParser::on_field_impl(Field field, String name, String value, Error& error) {
   error = {};
   if (is_header_done()) return;  // a trailer's field is not a header's
-  count_head_bytes(name.size() + value.size() + 4, error);
-  if (error) return;
   switch (field) {
     case Field::host:
       if (++hosts_ > 1 || !is_host(view(value))) {
@@ -174,13 +180,6 @@ std::size_t RequestParser::on_body_impl(String body, Error& error) {
 
 std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, String body, Error& error) {
   return on_body_impl(body, error);
-}
-
-void RequestParser::count_head_bytes(std::size_t bytes, Error& error) {
-  head_bytes_ += bytes;
-  if (head_bytes_ > limits_.header_bytes) {
-    refuse(431, "The request's header is too large.", error);
-  }
 }
 
 void RequestParser::refuse(int status, std::string_view reason, Error& error) {

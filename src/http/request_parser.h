@@ -55,7 +55,6 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   void on_finish_impl(Error& error) override { error = {}; }
 
   bool take_target(std::string_view target);
-  void count_head_bytes(std::size_t bytes, Error& error);
   void refuse(int status, std::string_view reason, Error& error);
   void refuse_for(const Error& error);
 

@@ -32,6 +32,16 @@ describe('idempotency keys', () => {
     assert.equal((await bob.get('/conversations', { expect: 200 })).json.length, 1);
   });
 
+  test('a repeated turn that failed with nothing said stays an error, and asks the model once', async () => {
+    const headers = withKey();
+    const before = upstream.calls.length;
+    upstream.next(scripts.status(500, {}));
+    for (const body of [{ prompt: 'x' }, { prompt: 'x' }]) {
+      await alice.post('/generate', body, { headers, expect: 503 });
+    }
+    assert.equal(upstream.calls.length, before + 1);
+  });
+
   test('a repeated POST of a message saves one message', async () => {
     const { conversation_id: id } = await alice.createConversation();
     const headers = withKey();
