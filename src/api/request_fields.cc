@@ -1,12 +1,11 @@
 #include "api/request_fields.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/sha256.h"
 
 namespace colloquy::api {
 namespace {
@@ -15,14 +14,7 @@ constexpr std::uint64_t kNoVersion = ~0ULL;
 
 // What a repeat must have in common with the first: method, target and body.
 std::array<std::uint8_t, 32> fingerprint_of(const http::Request& request) {
-  std::string hashed = request.method_text + " " + request.target + "\n";
-  hashed += request.body;
-  std::array<std::uint8_t, 32> digest{};
-  if (EVP_Digest(hashed.data(), hashed.size(), digest.data(), nullptr, EVP_sha256(), nullptr) !=
-      1) {
-    throw internal_error("SHA-256 failed");
-  }
-  return digest;
+  return sha256({request.method_text, " ", request.target, "\n", request.body});
 }
 
 bool printable_ascii(std::string_view text) {

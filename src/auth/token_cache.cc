@@ -1,22 +1,12 @@
 #include "auth/token_cache.h"
 
-#include <openssl/evp.h>
-
 #include <cstring>
 
-#include "base/error.h"
+#include "base/sha256.h"
 
 namespace colloquy::auth {
 
-TokenDigest digest_token(std::string_view token) {
-  // Looking the algorithm up costs more than the hash.
-  static EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  TokenDigest digest;
-  if (EVP_Digest(token.data(), token.size(), digest.data(), nullptr, kSha256, nullptr) != 1) {
-    throw internal_error("SHA-256 failed");
-  }
-  return digest;
-}
+TokenDigest digest_token(std::string_view token) { return sha256({token}); }
 
 std::size_t TokenCache::DigestHash::operator()(const TokenDigest& digest) const {
   std::size_t hash = 0;  // SHA-256 is spread evenly as it is; the first byte chose the shard

@@ -14,11 +14,12 @@
 #include <vector>
 
 #include "base/json_writer.h"
+#include "base/limits.h"
 
 namespace colloquy::telemetry {
 namespace {
 
-constexpr std::size_t kBufferBytes = std::size_t{4} * 1024 * 1024;
+constexpr std::size_t kBufferBytes = 4 * limits::kMiB;
 // How long lines may gather before they are written: one write then serves many.
 constexpr auto kGatherTime = std::chrono::milliseconds(5);
 constexpr auto kStopWait = std::chrono::seconds(1);
