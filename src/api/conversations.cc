@@ -59,15 +59,8 @@ Task<http::Response> list(Services& services, http::Request& request) {
 Task<http::Response> get(Services& services, http::Request& request) {
   auto id = conversation_id_of(request);
   auto selection = MessageSelection::of_request(request);
-  auto conversation = co_await services.conversations.get(request.user, id);
-  std::string head = "{\"conversation\":";
-  JsonWriter json(head);
-  write_conversation(json, conversation);
-  head += ",\"messages\":";
-  auto response = co_await list_messages(services.conversations, request.user, id, selection,
-                                         std::move(head), "}");
-  set_entity_tag(response, conversation);
-  co_return response;
+  return list_messages(services.conversations, request.user, id, selection,
+                       ListShape::kWithConversation);
 }
 
 // Labels are merged (RFC 7396): null takes one away, and all where it stands for the whole.

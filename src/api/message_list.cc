@@ -18,7 +18,7 @@ struct Rest {
   ConversationId id;
   store::MessageRange range;
   std::string pending;  // JSON that is not sent yet
-  std::string tail;
+  std::string_view tail;
 };
 
 std::string link_to(ConversationId id, std::size_t limit, const char* side, MessageId edge,
@@ -36,9 +36,10 @@ void write_messages(std::string& out, const std::vector<store::Message>& message
   }
 }
 
-std::size_t expected_bytes(const std::vector<store::Message>& messages) {
-  std::size_t bytes = 64;
-  for (const auto& message : messages) bytes += message.content.size() + 256;
+std::size_t expected_bytes(const store::MessagePage& page) {
+  std::size_t bytes =
+      1024 + page.conversation.title.size() + page.conversation.system_prompt.size();
+  for (const auto& message : page.messages) bytes += message.content.size() + 256;
   return bytes;
 }
 
@@ -52,7 +53,9 @@ Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
     if (!page.messages.empty()) rest->range.after = page.messages.back().id;
     if (!page.more) break;
   }
-  co_await writer.write(rest->pending + "]" + rest->tail);
+  rest->pending.push_back(']');
+  rest->pending += rest->tail;
+  co_await writer.write(rest->pending);
 }
 
 void add_links(http::Response& response, ConversationId id, const MessageSelection& selection,
@@ -91,24 +94,35 @@ MessageSelection MessageSelection::of_request(const http::Request& request,
 }
 
 Task<http::Response> list_messages(chat::Conversations& conversations, UserId user,
-                                   ConversationId id, MessageSelection selection, std::string head,
-                                   std::string tail) {
+                                   ConversationId id, MessageSelection selection, ListShape shape) {
   auto page = co_await conversations.messages(user, id, selection.range);
-  std::string body = std::move(head);
-  body.reserve(body.size() + expected_bytes(page.messages) + tail.size());
+  bool with_conversation = shape == ListShape::kWithConversation;
+  std::string body;
+  body.reserve(expected_bytes(page));
+  if (with_conversation) {
+    body += "{\"conversation\":";
+    JsonWriter json(body);
+    write_conversation(json, page.conversation);
+    body += ",\"messages\":";
+  }
   body.push_back('[');
   write_messages(body, page.messages, true);
-  if (!selection.all || !page.more) {
+  std::string_view tail = with_conversation ? "}" : "";
+  bool whole = !selection.all || !page.more;
+  http::Response response;
+  if (whole) {
     body.push_back(']');
     body += tail;
-    auto response = json_reply(200, std::move(body));
+    response = json_reply(200, std::move(body));
     add_links(response, id, selection, page);
-    co_return response;
+  } else {
+    response = json_reply(200, "");
   }
+  if (with_conversation) set_entity_tag(response, page.conversation);
+  if (whole) co_return response;
   selection.range.after = page.messages.back().id;
   auto rest = std::make_shared<Rest>(
-      Rest{conversations, std::move(user), id, selection.range, std::move(body), std::move(tail)});
-  auto response = json_reply(200, "");
+      Rest{conversations, std::move(user), id, selection.range, std::move(body), tail});
   response.stream = [rest](http::BodyWriter& writer) { return stream_rest(rest, writer); };
   co_return response;
 }

@@ -18,11 +18,15 @@ struct MessageSelection {
   static MessageSelection of_request(const http::Request& request, std::size_t default_limit = 0);
 };
 
-// `head` + the array + `tail`. A selection that fits one page is a body with its length; a longer
-// one is streamed page by page. Link headers (RFC 8288) lead to older (prev) and newer (next)
-// messages. kNotFound.
+// What stands around the array.
+enum class ListShape {
+  kBare,              // nothing
+  kWithConversation,  // {"conversation": …, "messages": the array}, with the conversation's ETag
+};
+
+// A selection that fits one page is a body with its length; a longer one is streamed page by page.
+// Link headers (RFC 8288) lead to older (prev) and newer (next) messages. kNotFound.
 Task<http::Response> list_messages(chat::Conversations& conversations, UserId user,
-                                   ConversationId id, MessageSelection selection, std::string head,
-                                   std::string tail);
+                                   ConversationId id, MessageSelection selection, ListShape shape);
 
 }  // namespace colloquy::api

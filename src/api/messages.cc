@@ -21,7 +21,7 @@ http::Response message_reply(int status, const store::Message& message) {
 Task<http::Response> list(Services& services, http::Request& request) {
   auto id = conversation_id_of(request);
   auto selection = MessageSelection::of_request(request, limits::kPageDefault);
-  return list_messages(services.conversations, request.user, id, selection, "", "");
+  return list_messages(services.conversations, request.user, id, selection, ListShape::kBare);
 }
 
 Task<http::Response> append(Services& services, http::Request& request) {

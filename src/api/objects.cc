@@ -26,7 +26,7 @@ void write_answer_fields(JsonWriter& json, const store::Message& message) {
 
 void write_conversation(JsonWriter& json, const store::Conversation& conversation) {
   json.begin_object();
-  json.key("conversation_id").string(conversation.id.to_string());
+  json.key("conversation_id").uuid(conversation.id.uuid());
   json.key("title").string(conversation.title);
   json.key("created_at").integer(conversation.created_at_s);
   json.key("updated_at").integer(conversation.updated_at_s);
@@ -46,7 +46,7 @@ void write_conversation(JsonWriter& json, const store::Conversation& conversatio
 
 void write_message(JsonWriter& json, const store::Message& message) {
   json.begin_object();
-  json.key("message_id").string(message.id.to_string());
+  json.key("message_id").uuid(message.id.uuid());
   json.key("role").string(store::role_name(message.role));
   json.key("content").string(message.content);
   json.key("timestamp").integer(message.timestamp_s);

@@ -65,14 +65,20 @@ std::optional<Uuid> Uuid::from_bytes(std::string_view raw) {
   return uuid;
 }
 
+void Uuid::append_to(std::string& out) const {
+  std::array<char, kTextLength> text;
+  char* to = text.data();
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
+    *to++ = kHex[bytes[i] >> 4];
+    *to++ = kHex[bytes[i] & 0x0f];
+  }
+  out.append(text.data(), text.size());
+}
+
 std::string Uuid::to_string() const {
   std::string text;
-  text.reserve(kTextLength);
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text.push_back('-');
-    text.push_back(kHex[bytes[i] >> 4]);
-    text.push_back(kHex[bytes[i] & 0x0f]);
-  }
+  append_to(text);
   return text;
 }
 

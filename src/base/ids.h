@@ -27,6 +27,7 @@ struct Uuid {
   static std::optional<Uuid> from_bytes(std::string_view raw);
 
   std::string to_string() const;  // 36 characters, lower case
+  void append_to(std::string& out) const;
   std::string_view raw() const {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }

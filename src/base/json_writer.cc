@@ -3,21 +3,32 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 namespace colloquy {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
 
-constexpr std::array<bool, 256> make_escape_table() {
-  std::array<bool, 256> table{};
-  for (std::size_t c = 0; c < 0x20; ++c) table[c] = true;
-  table['"'] = true;
-  table['\\'] = true;
-  table[0x7f] = true;
-  return table;
+bool needs_escape(unsigned char c) { return c < 0x20 || c == '"' || c == '\\'; }
+
+// Does one of these eight bytes need an escape? Looks at all of them at once.
+bool any_needs_escape(const char* bytes) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHighs = 0x8080808080808080;
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof(word));
+  auto has_zero = [](std::uint64_t value) { return (value - kOnes) & ~value & kHighs; };
+  std::uint64_t below_space = (word - kOnes * 0x20) & ~word & kHighs;
+  return (below_space | has_zero(word ^ (kOnes * '"')) | has_zero(word ^ (kOnes * '\\'))) != 0;
 }
-constexpr auto kNeedsEscape = make_escape_table();
+
+// Where the first byte stands that needs an escape, from `start`; the size when none does.
+std::size_t find_escape(std::string_view value, std::size_t start) {
+  while (start + 8 <= value.size() && !any_needs_escape(value.data() + start)) start += 8;
+  while (start < value.size() && !needs_escape(static_cast<unsigned char>(value[start]))) ++start;
+  return start;
+}
 
 void append_escape(std::string& out, unsigned char c) {
   switch (c) {
@@ -48,14 +59,13 @@ void append_escape(std::string& out, unsigned char c) {
 void append_json_string(std::string& out, std::string_view value) {
   out.push_back('"');
   std::size_t start = 0;
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    auto c = static_cast<unsigned char>(value[i]);
-    if (!kNeedsEscape[c]) continue;
-    out.append(value, start, i - start);
-    append_escape(out, c);
-    start = i + 1;
+  while (true) {
+    auto escape = find_escape(value, start);
+    out.append(value, start, escape - start);
+    if (escape == value.size()) break;
+    append_escape(out, static_cast<unsigned char>(value[escape]));
+    start = escape + 1;
   }
-  out.append(value, start);
   out.push_back('"');
 }
 
@@ -92,6 +102,14 @@ JsonWriter& JsonWriter::data_key(std::string_view name) {
 JsonWriter& JsonWriter::string(std::string_view value) {
   separate();
   append_json_string(out_, value);
+  return *this;
+}
+
+JsonWriter& JsonWriter::uuid(const Uuid& value) {
+  separate();
+  out_.push_back('"');
+  value.append_to(out_);
+  out_.push_back('"');
   return *this;
 }
 

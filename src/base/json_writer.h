@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/ids.h"
+
 namespace colloquy {
 
 class JsonWriter {
@@ -27,6 +29,7 @@ class JsonWriter {
   // A key that comes from data and is escaped.
   JsonWriter& data_key(std::string_view name);
   JsonWriter& string(std::string_view value);
+  JsonWriter& uuid(const Uuid& value);
   JsonWriter& integer(std::int64_t value);
   JsonWriter& number(double value);  // null where it is not finite
   JsonWriter& boolean(bool value);

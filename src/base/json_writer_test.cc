@@ -27,6 +27,24 @@ TEST(JsonWriter, EveryByteBelow128SurvivesAParserOfAnotherHand) {
   EXPECT_EQ(boost::json::parse(out).as_string(), text);
 }
 
+TEST(JsonWriter, EscapesAtEveryPlaceOfALongText) {
+  for (std::size_t size = 1; size < 40; ++size) {
+    for (std::size_t place = 0; place < size; ++place) {
+      for (char c : {'"', '\\', '\n', '\x1f', '\0', '\x7f'}) {
+        std::string text(size, '\xc3');  // with the high bit set, as half the world's letters are
+        for (std::size_t i = 1; i < size; i += 2) text[i] = '\xa9';
+        if (size % 2 == 1) text.back() = ' ';
+        auto whole = place - place % 2;
+        text[whole] = c;
+        if (whole + 1 < size) text[whole + 1] = 'x';
+        std::string out;
+        append_json_string(out, text);
+        EXPECT_EQ(boost::json::parse(out).as_string(), text) << size << ' ' << place;
+      }
+    }
+  }
+}
+
 TEST(JsonWriter, KeysFromDataAreEscaped) {
   std::string out;
   JsonWriter json(out);

@@ -21,6 +21,7 @@ void Generation::end(GenerationOutcome outcome) {
     outcome_ = std::move(outcome);
   }
   changed_.notify_all();
+  ended_.notify_all();
 }
 
 Task<Generation::Piece> Generation::next(std::size_t offset, std::chrono::milliseconds at_most) {
@@ -47,9 +48,9 @@ Task<GenerationOutcome> Generation::outcome() {
     {
       std::scoped_lock lock(mutex_);
       if (outcome_) co_return *outcome_;
-      ticket = changed_.ticket();
+      ticket = ended_.ticket();
     }
-    co_await changed_.wait(ticket, kSlice);
+    co_await ended_.wait(ticket, kSlice);
   }
 }
 

@@ -59,7 +59,8 @@ class Generation {
   mutable std::mutex mutex_;
   std::string text_;                          // guarded by mutex_
   std::optional<GenerationOutcome> outcome_;  // guarded by mutex_
-  Signal changed_;
+  Signal changed_;                            // there is more text, or the end
+  Signal ended_;                              // for those who want no part before the whole
 };
 
 }  // namespace colloquy::chat

@@ -169,6 +169,7 @@ struct MessageRange {
 };
 
 struct MessagePage {
+  Conversation conversation;      // as it was when the page was read
   std::vector<Message> messages;  // oldest first, whatever the direction
   bool more = false;              // there are more in the direction of the range
 };

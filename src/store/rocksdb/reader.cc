@@ -11,6 +11,7 @@ namespace colloquy::store {
 namespace {
 
 constexpr int kChangedMeanwhileTries = 16;
+constexpr std::size_t kReservedRows = 64;  // room made at once for a page of an unknown size
 
 }  // namespace
 
@@ -76,6 +77,7 @@ ConversationPage Reader::conversations(const UserId& user, std::size_t limit,
                                        const std::optional<ConversationId>& after) const {
   ConversationPage page;
   if (limit == 0) return page;
+  page.conversations.reserve(std::min(limit, kReservedRows));
   Bounds bounds(*this, database_.conversations(), keys::user_prefix(user));
   auto& at = *bounds.at;
   if (after) {
@@ -115,6 +117,7 @@ Message Reader::decode(const rocksdb::Iterator& at) const {
 MessagePage Reader::newest(rocksdb::Iterator& at, const ConversationId& id,
                            const MessageRange& range) const {
   MessagePage page;
+  page.messages.reserve(std::min(range.limit, kReservedRows));
   if (range.before) {
     auto key = keys::message(id, *range.before);
     at.SeekForPrev(key);
@@ -138,6 +141,7 @@ MessagePage Reader::newest(rocksdb::Iterator& at, const ConversationId& id,
 MessagePage Reader::oldest_after(rocksdb::Iterator& at, const ConversationId& id,
                                  const MessageRange& range) const {
   MessagePage page;
+  page.messages.reserve(std::min(range.limit, kReservedRows));
   auto key = keys::message(id, *range.after);
   at.Seek(key);
   if (at.Valid() && at.key() == rocksdb::Slice(key)) at.Next();
@@ -158,8 +162,11 @@ std::optional<MessagePage> Reader::messages(const UserId& user, const Conversati
   // The iterator sees one moment; the conversation is looked up later. If it is still there then,
   // its removal had not begun at that moment.
   Bounds bounds(*this, database_.messages(), std::string(id.raw()));
-  if (!conversation(user, id)) return std::nullopt;
-  return range.after ? oldest_after(*bounds.at, id, range) : newest(*bounds.at, id, range);
+  auto found = conversation(user, id);
+  if (!found) return std::nullopt;
+  auto page = range.after ? oldest_after(*bounds.at, id, range) : newest(*bounds.at, id, range);
+  page.conversation = std::move(*found);
+  return page;
 }
 
 std::optional<Message> Reader::message(const UserId& user, const ConversationId& id,

@@ -59,7 +59,8 @@ std::string describe(const ConversationPage& page) {
   return describe(page.conversations) + (page.next ? page.next->to_string() : "end");
 }
 std::string describe(const MessagePage& page) {
-  return describe(page.messages) + (page.more ? "more" : "end");
+  return describe(page.conversation) + '\n' + describe(page.messages) +
+         (page.more ? "more" : "end");
 }
 
 // A result, or the code of the error in its place.

@@ -182,14 +182,16 @@ Task<AppendedMessage> ModelStore::append_message(UserId user, ConversationId id,
 
 Task<MessagePage> ModelStore::list_messages(UserId user, ConversationId id, MessageRange range) {
   std::scoped_lock lock(mutex_);
+  auto& held = get(user, id);
   std::vector<Message> all;
-  for (const auto& [message_id, kept] : get(user, id).messages) {
+  for (const auto& [message_id, kept] : held.messages) {
     if (range.before && message_id >= *range.before) continue;
     if (range.after && message_id <= *range.after) continue;
     all.push_back(seen(kept));
   }
   if (!range.after) std::reverse(all.begin(), all.end());
   MessagePage page;
+  page.conversation = held.conversation;
   std::size_t bytes = 0;
   for (auto& message : all) {
     bytes += message.content.size();
