@@ -44,6 +44,12 @@ int print(const std::string& text) {
   return EXIT_SUCCESS;
 }
 
+// `./run --version` asks `serve`.
+bool asks_for_version(const Arguments& arguments) {
+  return arguments.size() == 2 && arguments.back() == "--version" &&
+         (arguments.front() == "serve" || arguments.front() == "token");
+}
+
 int run(const Arguments& arguments) {
   const std::map<std::string, std::function<int(const Arguments&)>> commands{
       {"serve", run_serve},
@@ -57,7 +63,7 @@ int run(const Arguments& arguments) {
     std::cerr << kHelp;
     return EXIT_FAILURE;
   }
-  auto command = commands.find(arguments.front());
+  auto command = commands.find(asks_for_version(arguments) ? "--version" : arguments.front());
   if (command == commands.end()) {
     throw colloquy::config::ConfigError("\"" + arguments.front() +
                                         "\" is no command; colloquy --help lists them");

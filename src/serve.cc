@@ -24,13 +24,13 @@
 #include "auth/key_set.h"
 #include "auth/token_authenticator.h"
 #include "auth/token_key.h"
-#include "base/error.h"
+#include "auth/user_id.h"
 #include "chat/conversations.h"
 #include "chat/turns.h"
 #include "http/server.h"
-#include "llm/demo/demo_provider.h"
-#include "llm/openai/openai_provider.h"
+#include "llm/provider.h"
 #include "net/http_client.h"
+#include "parts.h"
 #include "store/rocksdb/rocksdb_store.h"
 #include "telemetry/log.h"
 
@@ -46,94 +46,24 @@ constexpr auto kResponsesBound = milliseconds(3'000);
 // How long the event loops may take to run dry after that.
 constexpr auto kLoopsBound = milliseconds(5'000);
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets any
-  return value == nullptr ? "" : value;
-}
-
-std::shared_ptr<net::HttpClient> make_http_client() {
-  net::HttpClient::Options options;
-  options.https_proxy = environment("HTTPS_PROXY");
-  options.no_proxy = environment("NO_PROXY");
-  return std::make_shared<net::HttpClient>(options);
-}
-
-std::unique_ptr<llm::Provider> make_provider(const ServeConfig& config,
-                                             std::shared_ptr<net::HttpClient> client) {
-  if (config.model == config::ModelKind::kDemo) {
-    llm::DemoOptions options;
-    options.delay_per_token = config.demo_token_delay;
-    return std::make_unique<llm::DemoProvider>(options);
-  }
-  llm::OpenAiOptions options;
-  options.base_url = config.openai_base_url;
-  options.api_key = config.openai_api_key;
-  options.model = config.openai_model;
-  options.allowed_models = config.openai_models;
-  options.roles =
-      config.openai_strict_alternation ? llm::Roles::kStrictlyAlternating : llm::Roles::kAsTheyAre;
-  options.connect_timeout = config.openai_connect_timeout;
-  options.first_token_timeout = config.openai_first_token_timeout;
-  options.idle_timeout = config.openai_idle_timeout;
-  options.content_bytes_max = config.max_content_bytes;
-  return std::make_unique<llm::OpenAiProvider>(std::move(options), std::move(client));
-}
-
-Task<std::string> fetch_key_set(std::shared_ptr<net::HttpClient> client, std::string url) {
-  net::HttpRequest request;
-  request.url = std::move(url);
-  request.headers.push_back({"Accept", "application/json"});
-  auto response = co_await client->fetch(std::move(request), auth::kKeySetBytesMax);
-  if (response.status != 200) {
-    throw unavailable("The key set cannot be had.", "status " + std::to_string(response.status));
-  }
-  co_return std::move(response.body);
-}
-
-std::shared_ptr<auth::KeySet> make_key_set(const std::string& source, const Clock& clock,
-                                           std::shared_ptr<net::HttpClient> client) {
-  if (!source.starts_with("http://") && !source.starts_with("https://")) {
-    return std::make_shared<auth::FileKeySet>(source);
-  }
-  auto fetch = [client = std::move(client), source] { return fetch_key_set(client, source); };
-  return std::make_shared<auth::FetchedKeySet>(fetch, clock);
-}
-
-std::vector<auth::Algorithm> to_algorithms(const std::vector<std::string>& names) {
-  std::vector<auth::Algorithm> algorithms;
-  for (const auto& name : names) {
-    if (auto algorithm = auth::parse_algorithm(name)) algorithms.push_back(*algorithm);
-  }
-  return algorithms;
-}
-
-auth::TokenKey load_key(const std::string& value, const std::string& file, const std::string& data,
-                        bool create) {
-  auth::TokenKeySource source;
-  source.file = file;
-  source.value = value;
-  source.data_folder = data;
-  source.create_if_missing = create;
-  return auth::load_token_key(source);
-}
-
-std::string issuer_of(const std::string& setting) {
-  return setting.empty() ? std::string(auth::kEmbeddedIssuer) : setting;
-}
-
-// Everything that answers, in the order in which each needs those before it.
+// Everything that answers. What only the settings can make or refuse comes first, with the
+// addresses; then what opens the data folder, each needing those before it.
 class ServerProcess {
  public:
   ServerProcess(const ServeConfig& config, const std::string& version) : config_(config) {
-    std::filesystem::create_directories(config.data);
+    check_tls_files(config);
+    http_client_ = make_http_client(config);
+    provider_ = make_provider(config, http_client_);
+    key_set_ = make_key_set(config, clock_, http_client_);
+    if (accepts_own_tokens()) token_key_ = find_token_key(config);
+    make_loops();
+    bind_servers();
+
+    make_data_folder();
     make_authenticator();
     open_store();
-    auto client = http_client_;
-    provider_ = make_provider(config, std::move(client));
     make_chat();
     make_api(version);
-    make_loops();
-    make_servers();
   }
 
   void start(std::ostream& out) {
@@ -153,17 +83,30 @@ class ServerProcess {
   }
 
  private:
+  bool accepts_own_tokens() const {
+    const auto& names = config_.auth_algorithms;
+    return config_.jwks.empty() || std::find(names.begin(), names.end(), "HS256") != names.end();
+  }
+
+  void make_data_folder() {
+    for_setting(config_.sources.of("data") + " \"" + config_.data + "\"",
+                [this] { std::filesystem::create_directories(config_.data); });
+  }
+
   void make_authenticator() {
     auth::TokenOptions options;
-    options.algorithms = to_algorithms(config_.auth_algorithms);
+    options.algorithms = algorithms_of(config_);
     options.audiences = config_.auth_audience;
     options.issuer = issuer_of(config_.auth_issuer);
-    if (!config_.jwks.empty()) options.key_set = make_key_set(config_.jwks, clock_, http_client_);
-    const auto& names = config_.auth_algorithms;
-    bool own_tokens =
-        config_.jwks.empty() || std::find(names.begin(), names.end(), "HS256") != names.end();
-    if (own_tokens) {
-      token_key_ = load_key(config_.token_key, config_.token_key_file, config_.data, true);
+    options.key_set = key_set_;
+    if (key_set_ && options.audiences.empty()) {
+      telemetry::log_warning("auth.any_audience",
+                             {{"detail",
+                               "tokens of the issuer are accepted whatever application "
+                               "they were made for: set --auth-audience"}});
+    }
+    if (accepts_own_tokens()) {
+      if (!token_key_) token_key_ = make_token_key(config_);
       if (!token_key_->warning.empty()) {
         telemetry::log_warning("token_key.unsafe", {{"detail", token_key_->warning}});
       }
@@ -222,7 +165,8 @@ class ServerProcess {
     }
   }
 
-  void make_servers() {
+  // Takes the addresses. Whoever connects waits until start(), when there is an API to answer.
+  void bind_servers() {
     http::ServerOptions options;
     options.address = config_.listen.address;
     options.port = config_.listen.port;
@@ -232,13 +176,25 @@ class ServerProcess {
                       config_.idle_timeout,     config_.request_timeout, config_.write_timeout};
     std::vector<asio::io_context*> loops;
     for (auto& loop : loops_) loops.push_back(loop.get());
-    server_ =
-        std::make_unique<http::Server>(loops, options, api_->public_handler(), api_->early_reply());
+    for_setting(config_.sources.of("listen"), [&] {
+      server_ = std::make_unique<http::Server>(
+          loops, options,
+          [this](http::Request& request) { return api_->public_handler()(request); },
+          early_reply());
+    });
     http::ServerOptions admin;
     admin.address = config_.admin_listen.address;
     admin.port = config_.admin_listen.port;
-    admin_server_ = std::make_unique<http::Server>(std::vector<asio::io_context*>{&control_}, admin,
-                                                   api_->admin_handler(), api_->early_reply());
+    for_setting(config_.sources.of("admin-listen"), [&] {
+      admin_server_ = std::make_unique<http::Server>(
+          std::vector<asio::io_context*>{&control_}, admin,
+          [this](http::Request& request) { return api_->admin_handler()(request); }, early_reply());
+    });
+  }
+
+  http::EarlyReply early_reply() {
+    return
+        [this](int status, std::string_view reason) { return api_->early_reply()(status, reason); };
   }
 
   static std::string url(const config::ListenAddress& listen, unsigned short port, bool tls) {
@@ -322,7 +278,8 @@ class ServerProcess {
   asio::signal_set signals_{control_, SIGTERM, SIGINT};
   std::vector<std::unique_ptr<asio::io_context>> loops_;
   std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
-  std::shared_ptr<net::HttpClient> http_client_ = make_http_client();
+  std::shared_ptr<net::HttpClient> http_client_;
+  std::shared_ptr<auth::KeySet> key_set_;
   std::optional<auth::TokenKey> token_key_;
   std::unique_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<store::Store> store_;
@@ -350,7 +307,11 @@ int serve(const ServeConfig& config, const std::string& version, std::ostream& o
 }
 
 int print_token(const config::TokenConfig& config, std::ostream& out) {
-  auto key = load_key(config.token_key, config.token_key_file, config.data, true);
+  if (!auth::is_user_id(config.user)) {
+    throw config::ConfigError(config.sources.of("user") +
+                              " must be 1 to 256 bytes of UTF-8 without control characters");
+  }
+  auto key = make_token_key(config);
   auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config.ttl).count();
   out << auth::mint_token(key.secret, config.user, seconds, SystemClock().now_s(),
                           issuer_of(config.auth_issuer))

@@ -10,15 +10,16 @@
 #include <ostream>
 #include <sstream>
 
+#include "config/combinations.h"
 #include "config/values.h"
 
 namespace colloquy::config {
 namespace {
 
-// Where a value came from, in the words that an error uses.
 struct Value {
   std::string text;
-  std::string source;
+  std::string source;  // in the words that an error uses
+  bool given = true;   // not the default
 };
 
 // Kubernetes sets variables such as COLLOQUY_PORT_8080_TCP for a service of that name.
@@ -108,7 +109,7 @@ class Parser {
     if (auto value = environment.get(variable)) return {*value, variable};
     if (option->count() > 0)
       return {texts_[setting.name], std::string(setting.name) + " in the config file"};
-    return {std::string(setting.default_text), flag};
+    return {std::string(setting.default_text), flag, false};
   }
 
   void apply(Config& config, const Setting<Config>& setting, const Environment& environment,
@@ -116,6 +117,7 @@ class Parser {
     auto value = find(setting, environment, arguments);
     try {
       setting.apply(config, value.text);
+      if (value.given && !value.text.empty()) config.sources.add(setting.name, value.source);
     } catch (const ConfigError& error) {
       std::string shown = setting.secret ? "" : " \"" + value.text + "\"";
       throw ConfigError(value.source + shown + " " + error.what());
@@ -127,21 +129,16 @@ class Parser {
   CLI::App app_;
 };
 
-// What no single setting can see.
-void check_together(const ServeConfig& config) {
-  if (config.tls_cert.empty() != config.tls_key.empty()) {
-    throw ConfigError("--tls-cert and --tls-key go together");
+// OPENAI_API_KEY is other programs' too: it is only looked at by whoever asks such an endpoint.
+void use_shared_api_key(ServeConfig& config, const Environment& environment) {
+  auto key = environment.get("OPENAI_API_KEY");
+  if (config.model != ModelKind::kOpenAi || !key) return;
+  try {
+    check_api_key(*key);
+  } catch (const ConfigError& error) {
+    throw ConfigError(std::string("OPENAI_API_KEY ") + error.what());
   }
-  if (!config.jwks.empty() && config.auth_issuer.empty()) {
-    throw ConfigError("--jwks needs --auth-issuer, the one issuer whose tokens are accepted");
-  }
-  if (config.model == ModelKind::kOpenAi && config.openai_base_url.empty()) {
-    throw ConfigError("--model openai needs --openai-base-url, such as http://127.0.0.1:8000/v1");
-  }
-  if (config.model == ModelKind::kOpenAi && config.openai_model.empty()) {
-    throw ConfigError("--model openai needs --openai-model, the name of the endpoint's model");
-  }
-  if (config.data.empty()) throw ConfigError("--data must name a folder");
+  config.openai_api_key = *key;
 }
 
 template <class Config>
@@ -164,6 +161,17 @@ void append_table(std::string& out, const std::vector<Setting<Config>>& table) {
 }
 
 }  // namespace
+
+void Sources::add(std::string_view setting, std::string where) {
+  where_.insert_or_assign(std::string(setting), std::move(where));
+}
+
+bool Sources::has(std::string_view setting) const { return where_.contains(setting); }
+
+std::string Sources::of(std::string_view setting) const {
+  auto found = where_.find(setting);
+  return found == where_.end() ? "--" + std::string(setting) : found->second;
+}
 
 std::string environment_name(std::string_view setting) {
   std::string name = "COLLOQUY_";
@@ -193,9 +201,7 @@ std::optional<ServeConfig> parse_serve(const std::vector<std::string>& arguments
   Parser<ServeConfig> parser("colloquy serve", "Starts the server.", serve_settings());
   auto config = parser.parse(arguments, environment, out);
   if (!config) return config;
-  if (config->openai_api_key.empty()) {
-    config->openai_api_key = environment.get("OPENAI_API_KEY").value_or("");
-  }
+  if (config->openai_api_key.empty()) use_shared_api_key(*config, environment);
   check_together(*config);
   return config;
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -30,6 +31,18 @@ struct ListenAddress {
 
 enum class StoreKind : std::uint8_t { kRocksDb };
 enum class ModelKind : std::uint8_t { kDemo, kOpenAi };
+
+// Where the settings that were given stand, in the words of an error: "--listen",
+// "COLLOQUY_LISTEN" or "listen in the config file". A setting with an empty value is not given.
+class Sources {
+ public:
+  void add(std::string_view setting, std::string where);
+  bool has(std::string_view setting) const;
+  std::string of(std::string_view setting) const;  // the flag where it was not given
+
+ private:
+  std::map<std::string, std::string, std::less<>> where_;
+};
 
 // What `colloquy serve` needs. The defaults stand in the table of settings.
 struct ServeConfig {
@@ -83,6 +96,8 @@ struct ServeConfig {
   std::size_t tokens_per_minute = 0;    // 0: no limit
 
   std::string log_level;
+
+  Sources sources;
 };
 
 // What `colloquy token` needs.
@@ -93,6 +108,8 @@ struct TokenConfig {
   std::string auth_issuer;
   std::string user;
   std::chrono::milliseconds ttl{};
+
+  Sources sources;
 };
 
 // A setting is unknown or invalid; what() names it, in one line for a person.

@@ -15,6 +15,8 @@ namespace colloquy::config {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 using Variables = std::map<std::string, std::string>;
 
 Environment environment_of(Variables variables) {
@@ -92,11 +94,98 @@ TEST(Config, NamesTheSettingWhoseValueIsWrongAndWhereItStood) {
 }
 
 TEST(Config, ASecretIsNotAFlagAndIsNeverShown) {
+  const std::vector<std::string> openai{"--model",     "openai",         "--openai-base-url",
+                                        "http://h/v1", "--openai-model", "m"};
   EXPECT_THAT(refusal({"--openai-api-key", "sk-1"}), HasSubstr("COLLOQUY_OPENAI_API_KEY"));
-  EXPECT_EQ(
-      serve({}, {{"COLLOQUY_OPENAI_API_KEY", "sk-2"}, {"OPENAI_API_KEY", "sk-3"}}).openai_api_key,
-      "sk-2");
-  EXPECT_EQ(serve({}, {{"OPENAI_API_KEY", "sk-3"}}).openai_api_key, "sk-3");
+  EXPECT_EQ(serve(openai, {{"COLLOQUY_OPENAI_API_KEY", "sk-2"}, {"OPENAI_API_KEY", "sk-3"}})
+                .openai_api_key,
+            "sk-2");
+  EXPECT_EQ(serve(openai, {{"OPENAI_API_KEY", "sk-3"}}).openai_api_key, "sk-3");
+  EXPECT_EQ(serve({}, {{"OPENAI_API_KEY", "sk-3"}}).openai_api_key, "");
+}
+
+TEST(Config, AnApiKeyThatCannotBeSentIsRefusedByTheNameItHas) {
+  const std::vector<std::string> openai{"--model",     "openai",         "--openai-base-url",
+                                        "http://h/v1", "--openai-model", "m"};
+  for (const char* bad : {"sk-1\n", "sk 1", "sk\x01", "sk-\xc3\xa4"}) {
+    auto own = refusal(openai, {{"COLLOQUY_OPENAI_API_KEY", bad}});
+    EXPECT_THAT(own, HasSubstr("COLLOQUY_OPENAI_API_KEY"));
+    EXPECT_THAT(own, Not(HasSubstr("sk")));
+    auto shared = refusal(openai, {{"OPENAI_API_KEY", bad}});
+    EXPECT_THAT(shared, StartsWith("OPENAI_API_KEY"));
+    EXPECT_THAT(shared, Not(HasSubstr("sk")));
+    serve({}, {{"OPENAI_API_KEY", bad}});
+  }
+}
+
+TEST(Config, ASettingThatWouldHaveNoEffectIsRefused) {
+  const std::vector<std::pair<std::vector<std::string>, const char*>> cases{
+      {{"--openai-base-url", "http://h/v1"}, "--openai-base-url has no effect"},
+      {{"--openai-strict-alternation", "false"}, "--openai-strict-alternation has no effect"},
+      {{"--openai-idle-timeout", "60s"}, "--openai-idle-timeout has no effect"},
+      {{"--auth-algorithms", "HS256,RS256"}, "--auth-algorithms: RS256 needs --jwks"},
+      {{"--jwks", "k", "--auth-issuer", "i", "--auth-algorithms", "HS256"},
+       "--jwks has no effect: --auth-algorithms"},
+      {{"--jwks", "k", "--auth-issuer", "i", "--token-key-file", "f"},
+       "--token-key-file has no effect with --jwks"},
+      {{"--model", "openai", "--openai-base-url", "http://h/v1", "--openai-model", "m",
+        "--demo-token-delay", "1s"},
+       "--demo-token-delay has no effect"},
+      {{"--listen", "127.0.0.1:80", "--admin-listen", "127.0.0.1:80"}, "--admin-listen is"},
+  };
+  for (const auto& [arguments, named] : cases) EXPECT_THAT(refusal(arguments), StartsWith(named));
+  EXPECT_THAT(refusal({}, {{"COLLOQUY_OPENAI_API_KEY", "sk-1"}}),
+              StartsWith("COLLOQUY_OPENAI_API_KEY has no effect"));
+  EXPECT_THAT(refusal({"--token-key-file", "f"}, {{"COLLOQUY_TOKEN_KEY", "k"}}),
+              StartsWith("COLLOQUY_TOKEN_KEY and --token-key-file"));
+  auto file = temporary_file("openai-models = a,b\n");
+  EXPECT_THAT(refusal({"--config", file}), StartsWith("openai-models in the config file has no"));
+  std::remove(file.c_str());
+}
+
+TEST(Config, ASettingGivenAsNothingIsNotGiven) {
+  serve({}, {{"COLLOQUY_OPENAI_BASE_URL", ""}, {"COLLOQUY_OPENAI_API_KEY", ""}});
+}
+
+TEST(Config, SaysWhereASettingStands) {
+  auto config =
+      serve({"--listen", "127.0.0.1:1"}, {{"COLLOQUY_JWKS", "k"}, {"COLLOQUY_AUTH_ISSUER", "i"}});
+  EXPECT_EQ(config.sources.of("listen"), "--listen");
+  EXPECT_EQ(config.sources.of("jwks"), "COLLOQUY_JWKS");
+  EXPECT_EQ(config.sources.of("data"), "--data");
+  EXPECT_TRUE(config.sources.has("jwks"));
+  EXPECT_FALSE(config.sources.has("data"));
+}
+
+TEST(Config, DurationsAndSizesAreBounded) {
+  for (const auto& setting : serve_settings()) {
+    std::string flag = "--" + std::string(setting.name);
+    ServeConfig config;
+    bool duration = setting.default_text.ends_with("ms") || setting.name.ends_with("timeout");
+    if (duration) {
+      for (const char* bad : {"367d", "9999999h", "106751991167d", "99999999999999999999ms"}) {
+        EXPECT_THROW(setting.apply(config, bad), ConfigError) << flag;
+      }
+      EXPECT_THAT(refusal({flag, "367d"}), HasSubstr(flag + " \"367d\" is too long: 366d"));
+    }
+    if (setting.default_text.ends_with("iB")) {
+      for (const char* bad :
+           {"99999999999GiB", "8589934591GiB", "18446744073709551615", "99999999999999999999999"}) {
+        EXPECT_THROW(setting.apply(config, bad), ConfigError) << flag;
+      }
+    }
+  }
+  EXPECT_EQ(serve({"--turn-timeout", "366d"}).turn_timeout, std::chrono::hours(24 * 366));
+}
+
+TEST(Config, ATokenIsGoodForTenYearsAtMost) {
+  std::ostringstream out;
+  auto token = [&out](const char* ttl) {
+    return parse_token({"--user", "a", "--ttl", ttl}, environment_of({}), out);
+  };
+  EXPECT_TRUE(token("3650d"));
+  EXPECT_THROW(token("3651d"), ConfigError);
+  EXPECT_THROW(token("106751991167d"), ConfigError);
 }
 
 TEST(Config, VariablesThatKubernetesSetsForAServiceAreNoSettings) {
@@ -122,6 +211,15 @@ TEST(Values, ReadsDurationsAndBytesWithTheirUnits) {
     EXPECT_THROW(parse_duration(bad), ConfigError) << bad;
   }
   for (const char* bad : {"", "-5", "5kb", "x"}) EXPECT_THROW(parse_bytes(bad), ConfigError) << bad;
+}
+
+TEST(Values, KnowsOriginsThatABrowserSends) {
+  for (const char* good :
+       {"*", "https://chat.example.org", "http://localhost:5173", "http://[::1]:80"})
+    EXPECT_NO_THROW(check_origin(good)) << good;
+  for (const char* bad : {"https://", "https://a/", "https://A.example", "ftp://x", "https://*.a",
+                          "https://a\r\nb", "null", ""})
+    EXPECT_THROW(check_origin(bad), ConfigError) << bad;
 }
 
 TEST(Values, ReadsAddressesOfBothFamilies) {

@@ -1,13 +1,14 @@
 // The table of settings. docs/operations.md is made from it.
-#include <limits>
-
 #include "config/config.h"
 #include "config/values.h"
 
 namespace colloquy::config {
 namespace {
 
-constexpr std::size_t kNoMost = std::numeric_limits<std::int64_t>::max();
+// Sums and products of what is within these bounds overflow nothing.
+constexpr std::int64_t kDayMs = 24LL * 60 * 60 * 1000;
+constexpr std::int64_t kMostDays = 366;
+constexpr std::size_t kMostBytes = std::size_t{1} << 50U;  // 1 PiB
 
 using Serve = ServeConfig;
 using ServeApply = std::function<void(Serve&, const std::string&)>;
@@ -23,13 +24,17 @@ ServeApply listen(ListenAddress Serve::*field) {
   return [field](Serve& c, const std::string& v) { c.*field = parse_listen(v); };
 }
 template <class Config>
-auto duration(std::chrono::milliseconds Config::*field, std::int64_t least_ms = 1) {
-  return [field, least_ms](Config& c, const std::string& v) {
+auto duration(std::chrono::milliseconds Config::*field, std::int64_t least_ms = 1,
+              std::int64_t most_days = kMostDays) {
+  return [field, least_ms, most_days](Config& c, const std::string& v) {
     c.*field = parse_duration(v);
     if ((c.*field).count() < least_ms) throw ConfigError("is too short");
+    if ((c.*field).count() > most_days * kDayMs) {
+      throw ConfigError("is too long: " + std::to_string(most_days) + "d at most");
+    }
   };
 }
-ServeApply bytes(std::size_t Serve::*field, std::size_t least = 0, std::size_t most = kNoMost) {
+ServeApply bytes(std::size_t Serve::*field, std::size_t least = 0, std::size_t most = kMostBytes) {
   return [field, least, most](Serve& c, const std::string& v) {
     c.*field = parse_bytes(v);
     if (c.*field < least) throw ConfigError("must be at least " + std::to_string(least) + " bytes");
@@ -79,12 +84,12 @@ void apply_algorithms(Serve& config, const std::string& value) {
 
 void apply_cors(Serve& config, const std::string& value) {
   config.cors_origins = parse_list(value);
-  for (const auto& origin : config.cors_origins) {
-    bool good =
-        origin == "*" || ((origin.starts_with("http://") || origin.starts_with("https://")) &&
-                          origin.find('/', 8) == std::string::npos);
-    if (!good) throw ConfigError("must list origins such as https://chat.example.org, or *");
-  }
+  for (const auto& origin : config.cors_origins) check_origin(origin);
+}
+
+void apply_api_key(Serve& config, const std::string& value) {
+  check_api_key(value);
+  config.openai_api_key = value;
 }
 
 void apply_base_url(Serve& config, const std::string& value) {
@@ -174,7 +179,7 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
        "URL of the endpoint with its /v1, such as http://127.0.0.1:8000/v1.", false,
        apply_base_url},
       {"Answering", "openai-api-key", "", "Key of the endpoint; OPENAI_API_KEY is read too.", true,
-       text(&Serve::openai_api_key)},
+       apply_api_key},
       {"Answering", "openai-model", "", "Name of the endpoint's model.", false,
        text(&Serve::openai_model)},
       {"Answering", "openai-models", "", "Comma-separated further models that a request may name.",
@@ -233,7 +238,7 @@ const std::vector<Setting<TokenConfig>>& token_settings() {
        false, text(&TokenConfig::auth_issuer)},
       {"Token", "user", "", "User id that the token stands for.", false, text(&TokenConfig::user)},
       {"Token", "ttl", "24h", "How long the token is good for.", false,
-       duration(&TokenConfig::ttl, 1000)},
+       duration(&TokenConfig::ttl, 1000, 10LL * 365)},
   };
   return table;
 }

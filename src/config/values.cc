@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <limits>
@@ -15,6 +16,7 @@ std::pair<std::uint64_t, std::string> number_and_unit(const std::string& text,
                                                       const char* otherwise = "is not a number") {
   std::uint64_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc::result_out_of_range) throw ConfigError("is too large");
   if (error != std::errc() || end == text.data()) throw ConfigError(otherwise);
   return {number, std::string(end, text.data() + text.size())};
 }
@@ -66,7 +68,7 @@ std::chrono::milliseconds parse_duration(const std::string& text) {
 
 std::size_t parse_bytes(const std::string& text) {
   auto [number, unit] = number_and_unit(text);
-  if (unit.empty() || unit == "B") return number;
+  if (unit.empty() || unit == "B") return scale(number, 1);
   if (unit == "KiB") return scale(number, limits::kKiB);
   if (unit == "MiB") return scale(number, limits::kMiB);
   if (unit == "GiB") return scale(number, 1024 * limits::kMiB);
@@ -102,6 +104,28 @@ std::vector<std::string> parse_list(const std::string& text) {
     start = comma + 1;
   }
   return items;
+}
+
+void check_origin(const std::string& text) {
+  if (text == "*") return;
+  auto host = text.find("://");
+  bool scheme = text.starts_with("http://") || text.starts_with("https://");
+  // Others are never what a browser sends, so they would never match.
+  auto sent = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._:[]").find(c) != std::string_view::npos;
+  };
+  if (!scheme || text.size() == host + 3 ||
+      !std::all_of(text.begin() + static_cast<std::ptrdiff_t>(host) + 3, text.end(), sent)) {
+    throw ConfigError("must list origins such as https://chat.example.org, in lower case, or *");
+  }
+}
+
+void check_api_key(const std::string& text) {
+  auto printable = [](char c) { return c > ' ' && c < '\x7f'; };
+  if (!std::all_of(text.begin(), text.end(), printable)) {
+    throw ConfigError("holds what cannot be sent in a header: a space, a line end or the like");
+  }
 }
 
 }  // namespace colloquy::config

@@ -17,5 +17,8 @@ std::size_t parse_bytes(const std::string& text);                   // 4096, 64K
 std::size_t parse_number(const std::string& text, std::size_t least, std::size_t most);
 bool parse_boolean(const std::string& text);                   // true, false
 std::vector<std::string> parse_list(const std::string& text);  // comma-separated; empty: none
+// An origin as a browser sends it (RFC 6454): scheme, host, perhaps a port; or "*".
+void check_origin(const std::string& text);
+void check_api_key(const std::string& text);  // can be sent in a header field
 
 }  // namespace colloquy::config

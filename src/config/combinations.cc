@@ -1,0 +1,74 @@
+#include "config/combinations.h"
+
+#include <algorithm>
+
+namespace colloquy::config {
+namespace {
+
+// A setting that would be ignored is a mistake that nobody would notice.
+void refuse_given(const ServeConfig& config, std::string_view setting, const std::string& why) {
+  if (config.sources.has(setting)) throw ConfigError(config.sources.of(setting) + " " + why);
+}
+
+void check_model(const ServeConfig& config) {
+  if (config.model == ModelKind::kOpenAi) {
+    if (config.openai_base_url.empty()) {
+      throw ConfigError("--model openai needs --openai-base-url, such as http://127.0.0.1:8000/v1");
+    }
+    if (config.openai_model.empty()) {
+      throw ConfigError("--model openai needs --openai-model, the name of the endpoint's model");
+    }
+    refuse_given(config, "demo-token-delay", "has no effect with --model openai");
+    return;
+  }
+  for (const auto& setting : serve_settings()) {
+    if (!setting.name.starts_with("openai-")) continue;
+    refuse_given(config, setting.name, "has no effect without --model openai");
+  }
+}
+
+void check_keys(const ServeConfig& config) {
+  const auto& names = config.auth_algorithms;
+  auto is_own = [](const std::string& name) { return name == "HS256"; };
+  if (config.sources.has("token-key") && config.sources.has("token-key-file")) {
+    throw ConfigError(config.sources.of("token-key") + " and " +
+                      config.sources.of("token-key-file") + " exclude each other");
+  }
+  if (config.jwks.empty()) {
+    auto foreign = std::find_if_not(names.begin(), names.end(), is_own);
+    if (foreign == names.end()) return;
+    throw ConfigError(config.sources.of("auth-algorithms") + ": " + *foreign +
+                      " needs --jwks, the key set that its tokens are checked with");
+  }
+  if (config.auth_issuer.empty()) {
+    throw ConfigError(config.sources.of("jwks") +
+                      " needs --auth-issuer, the one issuer whose tokens are accepted");
+  }
+  if (!names.empty() && std::all_of(names.begin(), names.end(), is_own)) {
+    throw ConfigError(config.sources.of("jwks") + " has no effect: " +
+                      config.sources.of("auth-algorithms") + " lists HS256 only");
+  }
+  if (std::none_of(names.begin(), names.end(), is_own)) {
+    const std::string why = "has no effect with --jwks unless --auth-algorithms lists HS256";
+    refuse_given(config, "token-key", why);
+    refuse_given(config, "token-key-file", why);
+  }
+}
+
+}  // namespace
+
+void check_together(const ServeConfig& config) {
+  if (config.data.empty()) throw ConfigError("--data must name a folder");
+  if (config.tls_cert.empty() != config.tls_key.empty()) {
+    throw ConfigError("--tls-cert and --tls-key go together");
+  }
+  if (config.listen.port != 0 && config.listen.port == config.admin_listen.port &&
+      config.listen.address == config.admin_listen.address) {
+    throw ConfigError(config.sources.of("admin-listen") + " is the address of " +
+                      config.sources.of("listen") + ": it needs one of its own");
+  }
+  check_keys(config);
+  check_model(config);
+}
+
+}  // namespace colloquy::config

@@ -1,0 +1,12 @@
+// Which settings go together.
+#pragma once
+
+#include "config/config.h"
+
+namespace colloquy::config {
+
+// What no single setting can see: one that needs another, or that has no effect beside it. Throws
+// ConfigError that names both.
+void check_together(const ServeConfig& config);
+
+}  // namespace colloquy::config

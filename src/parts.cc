@@ -1,0 +1,187 @@
+#include "parts.h"
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+#include "auth/jwks.h"
+#include "base/error.h"
+#include "http/tls_context.h"
+#include "llm/demo/demo_provider.h"
+#include "llm/openai/openai_provider.h"
+#include "net/url.h"
+
+namespace colloquy {
+namespace {
+
+using config::ConfigError;
+using config::ServeConfig;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets any
+  return value == nullptr ? "" : value;
+}
+
+bool is_url(const std::string& place) {
+  return place.starts_with("http://") || place.starts_with("https://");
+}
+
+std::unique_ptr<llm::Provider> make_demo(const ServeConfig& config) {
+  llm::DemoOptions options;
+  options.delay_per_token = config.demo_token_delay;
+  return std::make_unique<llm::DemoProvider>(options);
+}
+
+Task<std::string> fetch_key_set(std::shared_ptr<net::HttpClient> client, std::string url) {
+  net::HttpRequest request;
+  request.url = std::move(url);
+  request.headers.push_back({"Accept", "application/json"});
+  auto response = co_await client->fetch(std::move(request), auth::kKeySetBytesMax);
+  if (response.status != 200) {
+    throw unavailable("The key set cannot be had.", "status " + std::to_string(response.status));
+  }
+  co_return std::move(response.body);
+}
+
+void check_readable(const std::string& source, const std::string& path) {
+  errno = 0;
+  std::ifstream file(path);
+  file.peek();  // a folder can be opened, but not read
+  if (!file.bad() && file.is_open()) return;
+  throw ConfigError(source + " \"" + path +
+                    "\" cannot be read: " + std::generic_category().message(errno));
+}
+
+bool in_data_folder(const auth::TokenKeySource& source) {
+  return source.file.empty() && source.value.empty();
+}
+
+template <class Config>
+auth::TokenKeySource key_source(const Config& config) {
+  auth::TokenKeySource source;
+  source.file = config.token_key_file;
+  source.value = config.token_key;
+  source.data_folder = config.data;
+  return source;
+}
+
+template <class Config>
+auth::TokenKey load_key(const Config& config, const auth::TokenKeySource& source) {
+  const char* setting = !source.file.empty()    ? "token-key-file"
+                        : !source.value.empty() ? "token-key"
+                                                : "data";
+  auth::TokenKey key;
+  for_setting(config.sources.of(setting), [&] { key = auth::load_token_key(source); });
+  return key;
+}
+
+}  // namespace
+
+void for_setting(const std::string& source, const std::function<void()>& make) {
+  try {
+    make();
+  } catch (const Error& error) {
+    throw ConfigError(source + ": " + error.message());
+  } catch (const std::system_error& error) {
+    throw ConfigError(source + ": " + error.code().message());
+  }
+}
+
+std::shared_ptr<net::HttpClient> make_http_client(const ServeConfig& config) {
+  if (config.model == config::ModelKind::kDemo && !is_url(config.jwks)) return nullptr;
+  net::HttpClient::Options options;
+  options.https_proxy = environment("HTTPS_PROXY");
+  options.no_proxy = environment("NO_PROXY");
+  std::shared_ptr<net::HttpClient> client;
+  for_setting("HTTPS_PROXY", [&] { client = std::make_shared<net::HttpClient>(options); });
+  return client;
+}
+
+std::unique_ptr<llm::Provider> make_provider(const ServeConfig& config,
+                                             std::shared_ptr<net::HttpClient> client) {
+  if (config.model == config::ModelKind::kDemo) return make_demo(config);
+  llm::OpenAiOptions options;
+  options.base_url = config.openai_base_url;
+  options.api_key = config.openai_api_key;
+  options.model = config.openai_model;
+  options.allowed_models = config.openai_models;
+  options.roles =
+      config.openai_strict_alternation ? llm::Roles::kStrictlyAlternating : llm::Roles::kAsTheyAre;
+  options.connect_timeout = config.openai_connect_timeout;
+  options.first_token_timeout = config.openai_first_token_timeout;
+  options.idle_timeout = config.openai_idle_timeout;
+  options.content_bytes_max = config.max_content_bytes;
+  std::unique_ptr<llm::Provider> provider;
+  // The model's name and the key have been checked with the settings: only the URL is left.
+  for_setting(config.sources.of("openai-base-url"), [&] {
+    provider = std::make_unique<llm::OpenAiProvider>(std::move(options), std::move(client));
+  });
+  return provider;
+}
+
+std::shared_ptr<auth::KeySet> make_key_set(const ServeConfig& config, const Clock& clock,
+                                           std::shared_ptr<net::HttpClient> client) {
+  const std::string& place = config.jwks;
+  if (place.empty()) return nullptr;
+  std::shared_ptr<auth::KeySet> keys;
+  if (!is_url(place)) {
+    for_setting(config.sources.of("jwks"),
+                [&] { keys = std::make_shared<auth::FileKeySet>(place); });
+    return keys;
+  }
+  if (!net::parse_url(place)) {
+    throw ConfigError(config.sources.of("jwks") + " \"" + place + "\" is not a URL");
+  }
+  auto fetch = [client = std::move(client), place] { return fetch_key_set(client, place); };
+  return std::make_shared<auth::FetchedKeySet>(fetch, clock);
+}
+
+std::vector<auth::Algorithm> algorithms_of(const ServeConfig& config) {
+  std::vector<auth::Algorithm> algorithms;
+  for (const auto& name : config.auth_algorithms) {
+    if (auto algorithm = auth::parse_algorithm(name)) algorithms.push_back(*algorithm);
+  }
+  return algorithms;
+}
+
+std::string issuer_of(std::string_view setting) {
+  return std::string(setting.empty() ? auth::kEmbeddedIssuer : setting);
+}
+
+void check_tls_files(const ServeConfig& config) {
+  if (config.tls_cert.empty()) return;
+  const auto certificate = config.sources.of("tls-cert");
+  const auto key = config.sources.of("tls-key");
+  check_readable(certificate, config.tls_cert);
+  check_readable(key, config.tls_key);
+  for_setting(certificate + " with " + key,
+              [&] { http::TlsCertificate(config.tls_cert, config.tls_key); });
+}
+
+template <class Config>
+std::optional<auth::TokenKey> find_token_key(const Config& config) {
+  auto source = key_source(config);
+  source.create_if_missing = false;
+  std::error_code error;  // what cannot be looked at is told by whoever tries to make it
+  if (in_data_folder(source) &&
+      !std::filesystem::exists(source.data_folder / auth::kTokenKeyFileName, error)) {
+    return std::nullopt;
+  }
+  return load_key(config, source);
+}
+
+template <class Config>
+auth::TokenKey make_token_key(const Config& config) {
+  return load_key(config, key_source(config));
+}
+
+template std::optional<auth::TokenKey> find_token_key(const ServeConfig&);
+template std::optional<auth::TokenKey> find_token_key(const config::TokenConfig&);
+template auth::TokenKey make_token_key(const ServeConfig&);
+template auth::TokenKey make_token_key(const config::TokenConfig&);
+
+}  // namespace colloquy
