@@ -150,7 +150,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
     system_prompt = std::move(recent->conversation.system_prompt);
     history = std::move(recent->messages);
     fresh.conversation_id = request.conversation_id;
-    if (!history.empty()) fresh.newest_seen = history.back().id;
+    fresh.newest_seen = recent->newest;
   } else {
     fresh.new_conversation.emplace();
     fresh.new_conversation->title = title_from_prompt(request.prompt);

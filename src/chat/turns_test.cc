@@ -162,6 +162,20 @@ TEST_F(TurnsTest, TheModelIsGivenTheNewestMessagesAndThePrompt) {
   EXPECT_THAT(contents, ElementsAre("Hello", "two", "Hello", "three"));
 }
 
+TEST_F(TurnsTest, AnswersWithoutATextTakeNoPlaceInTheContext) {
+  build({.context_messages = 3});
+  auto id = start("one").conversation.id;
+  run_all();
+  provider.fails = true;
+  provider.pieces = {};
+  for (const char* prompt : {"two", "three"}) run(start(prompt, id).generation->outcome());
+  provider.fails = false;
+  run(start("four", id).generation->outcome());
+  std::vector<std::string> contents;
+  for (const auto& message : provider.seen.messages) contents.push_back(message.content);
+  EXPECT_THAT(contents, ElementsAre("Hello", "two", "three", "four"));
+}
+
 TEST_F(TurnsTest, AnotherUsersConversationIsNotThereAndTheModelIsNotCalled) {
   build();
   auto turn = start("mine");

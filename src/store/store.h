@@ -63,7 +63,8 @@ class Store {
   // kNotFound; kConflict while the message is a running answer.
   virtual Task<> delete_message(UserId user, ConversationId id, MessageId message) = 0;
 
-  // The conversation and its newest `limit` messages; nullopt as get_conversation.
+  // The conversation and its newest `limit` messages that have a text, sought among the newest
+  // recent_rows(limit) messages of all; nullopt as get_conversation.
   virtual Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
                                                           std::size_t limit) = 0;
 

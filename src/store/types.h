@@ -173,11 +173,15 @@ struct MessagePage {
   bool more = false;              // there are more in the direction of the range
 };
 
-// A conversation and its newest messages, read side by side.
+// A conversation and the newest of its messages that have a text, read side by side.
 struct RecentMessages {
   Conversation conversation;
-  std::vector<Message> messages;  // oldest first
+  std::vector<Message> messages;    // oldest first; none with an empty content
+  std::optional<MessageId> newest;  // of all its messages, with a text or not; nullopt: it has none
 };
+// How many of the newest messages are looked at for `limit` with a text, so that the cost of a read
+// stays bounded where many answers have failed.
+constexpr std::size_t recent_rows(std::size_t limit) { return 4 * limit + 16; }
 
 struct StoreStats {
   std::uint64_t conversations = 0;

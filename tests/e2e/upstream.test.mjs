@@ -182,6 +182,18 @@ describe('an OpenAI-compatible model', () => {
     assert.ok(upstream.lastMessages.every((message) => message.content !== ''), JSON.stringify(upstream.lastMessages));
     assert.deepEqual(upstream.lastMessages.at(-1), { role: 'user', content: 'three' });
   });
+
+  test('answers that failed with nothing said take no place among the newest five', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    for (const content of ['1', '2', '3', '4']) await alice.append(id, content);
+    upstream.otherwise = scripts.status(500, {});
+    for (const prompt of ['5', '6']) {
+      await alice.post('/generate', { prompt }, { query: { conversation_id: id }, expect: [200, 503] });
+    }
+    upstream.otherwise = scripts.say('ok');
+    await alice.generate(id, 'now');
+    assert.deepEqual(upstream.lastMessages.map(({ content }) => content), ['2', '3', '4', '5', '6', 'now']);
+  });
 });
 
 describe('an endpoint that is not there, and other settings', () => {

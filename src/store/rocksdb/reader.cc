@@ -179,10 +179,19 @@ std::optional<RecentMessages> Reader::recent(const UserId& user, const Conversat
   if (!found) return std::nullopt;
   RecentMessages recent;
   recent.conversation = std::move(*found);
-  MessageRange range;
-  range.limit = limit;
-  range.max_bytes = static_cast<std::size_t>(-1);
-  if (limit > 0) recent.messages = newest(*bounds.at, id, range).messages;
+  auto& at = *bounds.at;
+  std::size_t rows = 0;
+  for (at.SeekToLast(); at.Valid(); at.Prev()) {
+    if (!recent.newest) {
+      recent.newest = keys::parse_message(at.key().ToStringView());
+      if (!recent.newest) throw internal_error("a message's key is garbled");
+    }
+    if (recent.messages.size() == limit || rows++ == recent_rows(limit)) break;
+    auto message = decode(at);
+    if (!message.content.empty()) recent.messages.push_back(std::move(message));
+  }
+  check(at.status(), "reading");
+  std::reverse(recent.messages.begin(), recent.messages.end());
   return recent;
 }
 

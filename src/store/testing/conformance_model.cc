@@ -37,7 +37,8 @@ std::string describe(const std::vector<T>& values) {
 }
 
 std::string describe(const RecentMessages& recent) {
-  return describe(recent.conversation) + '\n' + describe(recent.messages);
+  return describe(recent.conversation) + '\n' + describe(recent.messages) +
+         (recent.newest ? recent.newest->to_string() : "none");
 }
 
 template <class T>
@@ -144,7 +145,7 @@ NewConversation Comparison::new_conversation() {
 NewMessage Comparison::new_message() {
   NewMessage message;
   message.role = one_in(2) ? Role::kUser : Role::kAssistant;
-  message.content = std::string(draw(200), static_cast<char>('a' + draw(26)));
+  message.content = std::string(one_in(3) ? 0 : draw(200), static_cast<char>('a' + draw(26)));
   if (one_in(4)) message.metadata["n"] = std::to_string(draw(1000));
   if (one_in(4)) message.client_message_id = std::to_string(draw(1000));
   return message;

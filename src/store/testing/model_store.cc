@@ -230,14 +230,12 @@ Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, Convers
   std::scoped_lock lock(mutex_);
   auto* held = find(user, id);
   if (held == nullptr) co_return std::nullopt;
-  RecentMessages recent{held->conversation, {}};
-  auto skip = held->messages.size() - std::min(limit, held->messages.size());
-  for (const auto& [message_id, kept] : held->messages) {
-    if (skip > 0) {
-      --skip;
-    } else {
-      recent.messages.push_back(seen(kept));
-    }
+  RecentMessages recent{held->conversation, {}, {}};
+  if (!held->messages.empty()) recent.newest = held->messages.rbegin()->first;
+  auto left = recent_rows(limit);
+  for (auto at = held->messages.rbegin(); at != held->messages.rend() && left > 0; ++at, --left) {
+    bool wanted = recent.messages.size() < limit && !at->second.message.content.empty();
+    if (wanted) recent.messages.insert(recent.messages.begin(), seen(at->second));
   }
   co_return recent;
 }
