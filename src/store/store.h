@@ -8,9 +8,11 @@
 // Durability: when a write returns, it survives the loss of power. A write that
 // throws kUnavailable may or may not have happened; one that throws anything
 // else has not. With an IdempotencyKey a write can be sent again safely: the
-// repeat returns what the first one made (`replayed`), as it is by now; the same
-// key with another fingerprint throws kInvalid, naming "Idempotency-Key"; a repeat
-// whose result was deleted in the meantime throws kNotFound.
+// repeat returns what the first one made (`replayed`), as it is by now. The same
+// key with another fingerprint throws kInvalid, naming the key's field (key_reused);
+// a repeat whose result was deleted or has expired in the meantime throws kConflict
+// (result_deleted). Where the conversation that a call names is itself not there,
+// it is kNotFound with a key as without.
 //
 // Order: within a conversation every message has an id greater than all before
 // it, given by the store. Readers of any server see the same order.

@@ -1,6 +1,5 @@
 #include "store/types.h"
 
-#include "base/error.h"
 #include "base/limits.h"
 
 namespace colloquy::store {
@@ -54,6 +53,15 @@ std::string_view finish_reason_name(FinishReason reason) {
       return "error";
   }
   return "";
+}
+
+Error key_reused(const IdempotencyKey& key) {
+  return invalid_field(key.field, "This key was used before, with another request.");
+}
+
+Error result_deleted() {
+  return {ErrorCode::kConflict,
+          "What this key made has been deleted. To make it anew, use another key."};
 }
 
 Metadata patched(Metadata current, const MetadataPatch& patch) {

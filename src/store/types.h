@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "base/ids.h"
 #include "base/limits.h"
 
@@ -125,7 +126,12 @@ struct IdempotencyKey {
   std::string key;  // what the client sent, with a prefix per kind of call
   std::array<std::uint8_t, 32> fingerprint{};  // SHA-256 of the request that it stands for
   std::int64_t expires_at_s = 0;
+  std::string field = "Idempotency-Key";  // what the client sent it as, for errors
 };
+// Why a repeat is refused: the key stands for another request (kInvalid, naming its field), or what
+// it made is gone (kConflict).
+Error key_reused(const IdempotencyKey& key);
+Error result_deleted();
 
 // The prompt and the place of its answer, written together.
 struct NewTurn {

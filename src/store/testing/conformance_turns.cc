@@ -163,15 +163,33 @@ TEST_P(StoreConformance, AKeyWithAnotherRequestIsRefusedByName) {
   auto conversation = create(alice_);
   NewMessage message;
   run_task(store().append_message(alice_, conversation.id, message, key("k", 1)));
-  try {
-    run_task(store().append_message(alice_, conversation.id, message, key("k", 2)));
-    FAIL() << "the second request was taken";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kInvalid);
-    ASSERT_EQ(error.fields().size(), 1U);
-    EXPECT_EQ(error.fields()[0].field, "Idempotency-Key");
+  for (const char* field : {"Idempotency-Key", "client_message_id"}) {
+    auto again = key("k", 2);
+    again.field = field;
+    try {
+      run_task(store().append_message(alice_, conversation.id, message, again));
+      FAIL() << "the second request was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalid);
+      ASSERT_EQ(error.fields().size(), 1U);
+      EXPECT_EQ(error.fields()[0].field, field);
+    }
   }
   EXPECT_EQ(get(conversation)->message_count, 1U);
+}
+
+TEST_P(StoreConformance, AKeyIsOfTheConversationThatItsRequestNamed) {
+  auto conversation = create(alice_);
+  auto other = create(alice_);
+  run_task(store().append_message(alice_, conversation.id, {}, key("message")));
+  EXPECT_EQ(error_of(store().append_message(alice_, other.id, {}, key("message"))),
+            ErrorCode::kInvalid);
+  NewTurn turn;
+  turn.conversation_id = conversation.id;
+  run_task(store().start_turn(alice_, turn, key("turn")));
+  turn.conversation_id = other.id;
+  EXPECT_EQ(error_of(store().start_turn(alice_, turn, key("turn"))), ErrorCode::kInvalid);
+  EXPECT_EQ(get(other)->message_count, 0U);
 }
 
 TEST_P(StoreConformance, KeysOfDifferentUsersAreApart) {
@@ -181,15 +199,41 @@ TEST_P(StoreConformance, KeysOfDifferentUsersAreApart) {
   EXPECT_NE(first.conversation.id, second.conversation.id);
 }
 
-TEST_P(StoreConformance, ARepeatWhoseResultWasDeletedIsNotFound) {
+TEST_P(StoreConformance, ARepeatWhoseResultWasDeletedIsAConflict) {
+  constexpr auto kConflict = ErrorCode::kConflict;
   auto made = run_task(store().create_conversation(alice_, {}, key("conversation")));
   auto id = made.conversation.id;
   auto message = run_task(store().append_message(alice_, id, {}, key("message")));
   run_task(store().delete_message(alice_, id, message.message.id));
-  EXPECT_EQ(error_of(store().append_message(alice_, id, {}, key("message"))), ErrorCode::kNotFound);
+  EXPECT_EQ(error_of(store().append_message(alice_, id, {}, key("message"))), kConflict);
+  NewTurn turn;
+  turn.conversation_id = id;
+  auto started = run_task(store().start_turn(alice_, turn, key("turn")));
+  finish(started, "answer");
+  run_task(store().delete_message(alice_, id, started.reply.id));
+  EXPECT_EQ(error_of(store().start_turn(alice_, turn, key("turn"))), kConflict);
+  EXPECT_EQ(get(made.conversation)->message_count, 1U);
   run_task(store().delete_conversation(alice_, id, {}));
-  EXPECT_EQ(error_of(store().create_conversation(alice_, {}, key("conversation"))),
-            ErrorCode::kNotFound);
+  EXPECT_EQ(error_of(store().create_conversation(alice_, {}, key("conversation"))), kConflict);
+  settle();
+  EXPECT_EQ(error_of(store().create_conversation(alice_, {}, key("conversation"))), kConflict);
+  // Here the conversation that the call names is not there.
+  EXPECT_EQ(error_of(store().append_message(alice_, id, {}, key("message"))), ErrorCode::kNotFound);
+  EXPECT_EQ(error_of(store().start_turn(alice_, turn, key("turn"))), ErrorCode::kNotFound);
+}
+
+TEST_P(StoreConformance, ARepeatWhoseConversationIsGoneIsAConflictWhereItMadeIt) {
+  NewTurn turn;
+  turn.new_conversation.emplace();
+  auto deleted = run_task(store().start_turn(alice_, turn, key("deleted")));
+  run_task(store().delete_conversation(alice_, deleted.conversation.id, {}));
+  EXPECT_EQ(error_of(store().start_turn(alice_, turn, key("deleted"))), ErrorCode::kConflict);
+  NewConversation fresh;
+  fresh.ttl_seconds = 60;
+  run_task(store().create_conversation(alice_, fresh, key("expired")));
+  advance_s(60);
+  EXPECT_EQ(error_of(store().create_conversation(alice_, fresh, key("expired"))),
+            ErrorCode::kConflict);
 }
 
 TEST_P(StoreConformance, AKeyIsForgottenAfterItsTime) {

@@ -41,16 +41,28 @@ Message ModelStore::seen(Held& held, const MessageId& id) {
   return seen(found->second);
 }
 
+ModelStore::Held& ModelStore::get_made(const UserId& user, const ConversationId& id) {
+  auto* held = find(user, id);
+  if (held == nullptr) throw result_deleted();
+  return *held;
+}
+
+Message ModelStore::seen_made(Held& held, const MessageId& id) {
+  if (!held.messages.contains(id)) throw result_deleted();
+  return seen(held, id);
+}
+
 ModelStore::Remembered* ModelStore::earlier(const UserId& user,
-                                            const std::optional<IdempotencyKey>& key) {
+                                            const std::optional<IdempotencyKey>& key,
+                                            const std::optional<ConversationId>& conversation) {
   if (!key) return nullptr;
   auto found = remembered_.find({user, key->key});
   if (found == remembered_.end() || found->second.request.expires_at_s <= clock_.now_s()) {
     return nullptr;
   }
-  if (found->second.request.fingerprint != key->fingerprint) {
-    throw invalid_field("Idempotency-Key", "This key was used before, with another request.");
-  }
+  bool same = found->second.request.fingerprint == key->fingerprint &&
+              (!conversation || *conversation == found->second.conversation);
+  if (!same) throw key_reused(*key);
   return &found->second;
 }
 
@@ -103,8 +115,8 @@ ModelStore::Kept& ModelStore::append(Held& held, NewMessage from) {
 Task<CreatedConversation> ModelStore::create_conversation(UserId user, NewConversation conversation,
                                                           std::optional<IdempotencyKey> key) {
   std::scoped_lock lock(mutex_);
-  if (auto* made = earlier(user, key)) {
-    co_return CreatedConversation{get(user, made->conversation).conversation, true};
+  if (auto* made = earlier(user, key, std::nullopt)) {
+    co_return CreatedConversation{get_made(user, made->conversation).conversation, true};
   }
   auto& held = add(user, std::move(conversation));
   remember(user, key, {{}, held.conversation.id, {}, {}});
@@ -171,8 +183,8 @@ Task<AppendedMessage> ModelStore::append_message(UserId user, ConversationId id,
                                                  std::optional<IdempotencyKey> key) {
   std::scoped_lock lock(mutex_);
   auto& held = get(user, id);
-  if (auto* made = earlier(user, key)) {
-    co_return AppendedMessage{seen(held, made->message), true};
+  if (auto* made = earlier(user, key, id)) {
+    co_return AppendedMessage{seen_made(held, made->message), true};
   }
   auto& kept = append(held, std::move(message));
   ++held.conversation.version;
@@ -240,15 +252,16 @@ Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, Convers
   co_return recent;
 }
 
+StartedTurn ModelStore::replay(const UserId& user, const Remembered& made) {
+  auto& held = get_made(user, made.conversation);
+  return {held.conversation, seen_made(held, made.message), seen_made(held, made.reply), true};
+}
+
 Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
                                          std::optional<IdempotencyKey> key) {
   std::scoped_lock lock(mutex_);
   if (turn.conversation_id) get(user, *turn.conversation_id);
-  if (auto* made = earlier(user, key)) {
-    auto& held = get(user, made->conversation);
-    co_return StartedTurn{held.conversation, seen(held, made->message), seen(held, made->reply),
-                          true};
-  }
+  if (auto* made = earlier(user, key, turn.conversation_id)) co_return replay(user, *made);
   bool is_new = turn.new_conversation.has_value();
   auto& held =
       is_new ? add(user, std::move(*turn.new_conversation)) : get(user, *turn.conversation_id);

@@ -66,7 +66,12 @@ class ModelStore : public Store {
   Held& get(const UserId& user, const ConversationId& id);
   Message seen(const Kept& kept) const;
   Message seen(Held& held, const MessageId& id);
-  Remembered* earlier(const UserId& user, const std::optional<IdempotencyKey>& key);
+  // Of what an earlier request made: result_deleted where it is gone.
+  Held& get_made(const UserId& user, const ConversationId& id);
+  Message seen_made(Held& held, const MessageId& id);
+  StartedTurn replay(const UserId& user, const Remembered& made);
+  Remembered* earlier(const UserId& user, const std::optional<IdempotencyKey>& key,
+                      const std::optional<ConversationId>& conversation);
   void remember(const UserId& user, const std::optional<IdempotencyKey>& key, Remembered made);
   Held& add(const UserId& user, NewConversation from);
   Kept& append(Held& held, NewMessage from);
