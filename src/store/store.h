@@ -76,6 +76,13 @@ class Store {
   virtual Task<StartedTurn> start_turn(UserId user, NewTurn turn,
                                        std::optional<IdempotencyKey> key) = 0;
 
+  // What an earlier start_turn with this key made, as it is by now (`replayed`); nullopt when the
+  // key is unknown. `id` is the conversation that the turn named, nullopt where it made its own.
+  // Only reads, so it answers also while writes are refused. kInvalid, kConflict and kNotFound as
+  // the repeat of that start_turn.
+  virtual Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
+                                                     IdempotencyKey key) = 0;
+
   // Saves the answer under the id that start_turn gave; `timestamp_s` is set by the store.
   // Returns the conversation after the change. Safe to send twice.
   // kNotFound when the conversation or the answer was deleted meanwhile: nothing is written.

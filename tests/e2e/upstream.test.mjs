@@ -265,10 +265,11 @@ describe('an endpoint that is not there, and other settings', () => {
     upstream.next(scripts.stall(['a']), scripts.stall(['b']));
     const streams = [];
     for (let i = 0; i < 2; i += 1) {
-      streams.push(await alice.stream('/generate', { prompt: 'x', stream: true }));
+      streams.push(await alice.stream('/generate', { prompt: 'x', stream: true }, { headers: { 'Idempotency-Key': `turn-${i}` } }));
       await streams[i].next();
     }
     await alice.post('/generate', { prompt: 'x' }, { expect: 503 });
+    streams.push(await alice.stream('/generate', { prompt: 'x', stream: true }, { headers: { 'Idempotency-Key': 'turn-1' } }));  // a repeat is none more
     for (const stream of streams) assert.equal((await stream.collect()).at(-1).name, 'error');
     await until(async () => (await alice.post('/generate', { prompt: 'x' }, { expect: [200, 503] })).status === 200, 'room for a turn');
   });

@@ -172,6 +172,22 @@ std::optional<Message> Reader::message(const UserId& user, const ConversationId&
   return as_seen(std::move(record), instance_, now_s_);
 }
 
+std::optional<StartedTurn> Reader::turn(const UserId& user, const std::optional<ConversationId>& id,
+                                        const IdempotentRequest& idempotent) const {
+  if (id && !conversation(user, *id)) throw not_found();
+  rocksdb::PinnableSlice value;
+  if (!get(database_.derived(), idempotent.record_key, value)) return std::nullopt;
+  auto record = decode_idempotency(value.ToStringView());
+  if (record.expires_at_s <= now_s_) return std::nullopt;
+  check_repeat(record, idempotent.request, IdempotentKind::kTurn, id);
+  // All of it was committed with the record: what is not there has been deleted since.
+  auto made_in = conversation(user, record.conversation_id);
+  auto prompt = message(user, record.conversation_id, record.message_id);
+  auto reply = message(user, record.conversation_id, record.reply_id);
+  if (!made_in || !prompt || !reply) throw result_deleted();
+  return StartedTurn{std::move(*made_in), std::move(*prompt), std::move(*reply), true};
+}
+
 std::optional<RecentMessages> Reader::recent(const UserId& user, const ConversationId& id,
                                              std::size_t limit) const {
   Bounds bounds(*this, database_.messages(), std::string(id.raw()));

@@ -41,11 +41,6 @@ std::string describe(const RecentMessages& recent) {
          (recent.newest ? recent.newest->to_string() : "none");
 }
 
-template <class T>
-std::string describe(const std::optional<T>& value) {
-  return value ? describe(*value) : "nothing";
-}
-
 std::string describe(const CreatedConversation& made) {
   return describe(made.conversation) + (made.replayed ? " again" : "");
 }
@@ -61,6 +56,11 @@ std::string describe(const ConversationPage& page) {
 }
 std::string describe(const MessagePage& page) {
   return describe(page.messages) + (page.more ? "more" : "end");
+}
+
+template <class T>
+std::string describe(const std::optional<T>& value) {
+  return value ? describe(*value) : "nothing";
 }
 
 // A result, or the code of the error in its place.
@@ -199,6 +199,10 @@ void Comparison::start() {
   turn.model = "model";
   turn.lease_until_s = clock_.now_s() + 60;
   auto idempotency = key('t', turn.conversation_id.value_or(ConversationId()));
+  if (idempotency && one_in(2)) {
+    EXPECT_EQ(outcome_of(real_->find_turn(who, turn.conversation_id, *idempotency)).text,
+              outcome_of(model_.find_turn(who, turn.conversation_id, *idempotency)).text);
+  }
   auto real = outcome_of(real_->start_turn(who, turn, idempotency));
   if (real.value) {
     const auto& made = *real.value;

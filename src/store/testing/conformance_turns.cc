@@ -236,6 +236,67 @@ TEST_P(StoreConformance, ARepeatWhoseConversationIsGoneIsAConflictWhereItMadeIt)
             ErrorCode::kConflict);
 }
 
+TEST_P(StoreConformance, ATurnIsFoundByItsKeyAsItIsByNow) {
+  auto conversation = create(alice_);
+  NewTurn turn;
+  turn.conversation_id = conversation.id;
+  turn.prompt.content = "prompt";
+  turn.lease_until_s = clock().now_s() + 60;
+  auto find = [&] { return run_task(store().find_turn(alice_, conversation.id, key("k"))); };
+  EXPECT_FALSE(find());
+  auto made = run_task(store().start_turn(alice_, turn, key("k")));
+  auto running = find();
+  ASSERT_TRUE(running);
+  EXPECT_TRUE(running->replayed);
+  EXPECT_EQ(running->conversation, made.conversation);
+  EXPECT_EQ(running->prompt, made.prompt);
+  EXPECT_EQ(running->reply, made.reply);
+  finish(made, "answer");
+  reopen();
+  EXPECT_EQ(find()->reply.content, "answer");
+  EXPECT_EQ(find()->conversation, get(conversation));
+  EXPECT_EQ(store().stats().messages, 2U);
+  advance_s(limits::kIdempotencySeconds);
+  EXPECT_FALSE(find());
+}
+
+TEST_P(StoreConformance, ATurnThatMadeItsConversationIsFoundByItsKey) {
+  NewTurn turn;
+  turn.new_conversation.emplace();
+  auto made = run_task(store().start_turn(alice_, turn, key("k")));
+  auto found = run_task(store().find_turn(alice_, std::nullopt, key("k")));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->reply, made.reply);
+  EXPECT_FALSE(run_task(store().find_turn(bob_, std::nullopt, key("k"))));
+}
+
+TEST_P(StoreConformance, FindingATurnFailsAsItsRepeatWould) {
+  auto conversation = create(alice_);
+  auto other = create(alice_);
+  NewTurn turn;
+  turn.conversation_id = conversation.id;
+  auto made = run_task(store().start_turn(alice_, turn, key("k", 1)));
+  auto find = [&](const ConversationId& id, std::uint8_t fingerprint) {
+    return error_of(store().find_turn(alice_, id, key("k", fingerprint)));
+  };
+  EXPECT_EQ(find(conversation.id, 1), std::nullopt);
+  EXPECT_EQ(find(conversation.id, 2), ErrorCode::kInvalid);
+  EXPECT_EQ(find(other.id, 1), ErrorCode::kInvalid);
+  EXPECT_EQ(find(no_conversation_, 1), ErrorCode::kNotFound);
+  EXPECT_EQ(error_of(store().find_turn(bob_, conversation.id, key("k"))), ErrorCode::kNotFound);
+  finish(made, "answer");
+  run_task(store().delete_message(alice_, conversation.id, made.prompt.id));
+  EXPECT_EQ(find(conversation.id, 1), ErrorCode::kConflict);
+  run_task(store().delete_conversation(alice_, conversation.id, {}));
+  EXPECT_EQ(find(conversation.id, 1), ErrorCode::kNotFound);
+
+  turn.conversation_id.reset();
+  turn.new_conversation.emplace();
+  auto born = run_task(store().start_turn(alice_, turn, key("born")));
+  run_task(store().delete_conversation(alice_, born.conversation.id, {}));
+  EXPECT_EQ(error_of(store().find_turn(alice_, {}, key("born"))), ErrorCode::kConflict);
+}
+
 TEST_P(StoreConformance, AKeyIsForgottenAfterItsTime) {
   auto first = run_task(store().create_conversation(alice_, {}, key("k", 1)));
   auto kept = run_task(store().create_conversation(alice_, {}, key("kept", 1)));

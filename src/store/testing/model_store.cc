@@ -277,6 +277,16 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   co_return StartedTurn{held.conversation, prompt, reply.message, false};
 }
 
+Task<std::optional<StartedTurn>> ModelStore::find_turn(UserId user,
+                                                       std::optional<ConversationId> id,
+                                                       IdempotencyKey key) {
+  std::scoped_lock lock(mutex_);
+  if (id) get(user, *id);
+  auto* made = earlier(user, key, id);
+  if (made == nullptr) co_return std::nullopt;
+  co_return replay(user, *made);
+}
+
 Task<Conversation> ModelStore::finish_turn(UserId user, ConversationId id, Message reply) {
   std::scoped_lock lock(mutex_);
   auto& held = get(user, id);
