@@ -395,6 +395,21 @@ TEST_F(TurnsTest, AConversationDeletedMeanwhileStaysDeleted) {
   EXPECT_FALSE(run(store.get_conversation(kAlice, turn.conversation.id)));
 }
 
+TEST_F(TurnsTest, AConversationThatWouldExpireMeanwhileGetsItsAnswer) {
+  build();
+  store::NewConversation fresh;
+  fresh.ttl_seconds = 30;
+  auto id = run(store.create_conversation(kAlice, fresh, {})).conversation.id;
+  provider.waits = true;
+  auto turn = start("Hi", id);
+  clock.advance_ms(300'000);
+  provider.go.notify_all();
+  EXPECT_FALSE(run(turn.generation->outcome()).error);
+  EXPECT_EQ(saved(id).back().content, "Hello");
+  clock.advance_ms(30'000);
+  EXPECT_FALSE(run(store.get_conversation(kAlice, id)));
+}
+
 TEST_F(TurnsTest, RefusesAnEmptyPromptAndAModelThatIsNotListed) {
   build();
   EXPECT_THROW(start(""), Error);

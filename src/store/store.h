@@ -14,6 +14,11 @@
 // (result_deleted). Where the conversation that a call names is itself not there,
 // it is kNotFound with a key as without.
 //
+// Expiry: a conversation with a time to live expires that long after its last
+// activity, but not while an answer is being made in it: start_turn holds it until
+// finish_turn, and until the lease is over where that does not come. So no answer is
+// lost to expiry. The conversation's own record alone decides (`held_until_s`).
+//
 // Order: within a conversation every message has an id greater than all before
 // it, given by the store. Readers of any server see the same order.
 //
@@ -85,7 +90,8 @@ class Store {
 
   // Saves the answer under the id that start_turn gave; `timestamp_s` is set by the store.
   // Returns the conversation after the change. Safe to send twice.
-  // kNotFound when the conversation or the answer was deleted meanwhile: nothing is written.
+  // kNotFound when the conversation or the answer was deleted meanwhile, or the conversation has
+  // expired after the lease was over: nothing is written.
   virtual Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) = 0;
 
   // Approximate; cheap enough to ask every few seconds. Never throws.

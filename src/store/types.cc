@@ -55,6 +55,17 @@ std::string_view finish_reason_name(FinishReason reason) {
   return "";
 }
 
+void hold(Conversation& conversation, std::int64_t lease_until_s, std::int64_t now_s) {
+  if (lease_until_s <= now_s) return;
+  auto& until = conversation.held_until_s;
+  // Beside another turn: a time that is no turn's own, so that no turn's end releases it.
+  until = until > now_s ? std::max(until, lease_until_s) + 1 : lease_until_s;
+}
+
+void release(Conversation& conversation, std::int64_t lease_until_s) {
+  if (conversation.held_until_s == lease_until_s) conversation.held_until_s = 0;
+}
+
 Error key_reused(const IdempotencyKey& key) {
   return invalid_field(key.field, "This key was used before, with another request.");
 }

@@ -1,6 +1,7 @@
 // What a store keeps. Plain values, free to copy and to move between threads.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -59,11 +60,13 @@ struct Conversation {
   std::string system_prompt;
   Metadata metadata;
   std::optional<std::int64_t> ttl_seconds;
+  std::int64_t held_until_s = 0;  // an answer is being made; it does not expire before; 0: none is
 
-  // Unix seconds at which it expires: ttl_seconds after its last activity.
+  // Unix seconds at which it expires: ttl_seconds after its last activity, and not while it is
+  // held.
   std::optional<std::int64_t> expires_at_s() const {
     if (!ttl_seconds) return std::nullopt;
-    return updated_at_s + *ttl_seconds;
+    return std::max(updated_at_s + *ttl_seconds, held_until_s);
   }
   bool expired(std::int64_t now_s) const {
     auto at = expires_at_s();
@@ -71,6 +74,11 @@ struct Conversation {
   }
   bool operator==(const Conversation&) const = default;
 };
+
+// A turn has begun, and has ended, in the conversation; both with the lease that it began with.
+// Where turns run side by side, the hold ends only by itself, when the last lease is over.
+void hold(Conversation& conversation, std::int64_t lease_until_s, std::int64_t now_s);
+void release(Conversation& conversation, std::int64_t lease_until_s);
 
 struct Message {
   MessageId id;
@@ -140,7 +148,7 @@ struct NewTurn {
   std::optional<NewConversation> new_conversation;
   NewMessage prompt;
   std::string model;                     // recorded on the answer
-  std::int64_t lease_until_s = 0;        // after this an unfinished answer is interrupted
+  std::int64_t lease_until_s = 0;        // after this an unfinished answer is interrupted; 0: never
   std::optional<MessageId> newest_seen;  // newest message that the caller read, a hint
 };
 

@@ -178,6 +178,7 @@ StartTurn::StartTurn(UserId user, std::optional<ConversationId> id,
       new_(std::move(conversation)),
       encoded_prompt_(encoded(prompt)),
       encoded_reply_(encoded(reply)),
+      lease_until_s_(reply.lease_until_s),
       idempotency_(std::move(idempotency)) {}
 
 std::size_t StartTurn::bytes() const {
@@ -216,6 +217,7 @@ void StartTurn::apply(WriteGroup& group) {
   auto& record = entry->record;
   record.last_message_id = reply_id;
   record.conversation.message_count += 2;
+  hold(record.conversation, lease_until_s_, group.now_s());
   auto id = record.conversation.id;
   set_timestamp(encoded_prompt_, group.now_s());
   set_timestamp(encoded_reply_, group.now_s());
@@ -239,6 +241,8 @@ void FinishTurn::apply(WriteGroup& group) {
     group.change(entry);
     conversation.updated_at_s = group.now_s();
     ++conversation.version;
+    release(conversation, before->lease_until_s);
+    group.index_expiry(entry);
     set_timestamp(encoded_, group.now_s());
     group.put_message(id_, reply_id_, encoded_);
   }

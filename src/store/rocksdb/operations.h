@@ -95,6 +95,7 @@ class StartTurn final : public AwaitedOperation<PlacedTurn> {
   std::optional<NewConversation> new_;
   std::string encoded_prompt_;
   std::string encoded_reply_;
+  std::int64_t lease_until_s_;
   Idempotency idempotency_;
 };
 

@@ -14,7 +14,7 @@ std::string describe(const Conversation& c) {
   out << "conversation " << c.id.to_string() << " of " << c.user_id.value() << " '" << c.title
       << "' " << c.created_at_s << ' ' << c.updated_at_s << ' ' << c.message_count << ' '
       << c.pinned << c.archived << ' ' << c.system_prompt.size() << ' '
-      << c.ttl_seconds.value_or(-1);
+      << c.ttl_seconds.value_or(-1) << ' ' << c.expires_at_s().value_or(-1);
   for (const auto& [name, value] : c.metadata) out << ' ' << name << '=' << value;
   return out.str();
 }
@@ -197,7 +197,7 @@ void Comparison::start() {
   }
   turn.prompt = new_message();
   turn.model = "model";
-  turn.lease_until_s = clock_.now_s() + 60;
+  turn.lease_until_s = clock_.now_s() + 1 + static_cast<std::int64_t>(draw(60));
   auto idempotency = key('t', turn.conversation_id.value_or(ConversationId()));
   if (idempotency && one_in(2)) {
     EXPECT_EQ(outcome_of(real_->find_turn(who, turn.conversation_id, *idempotency)).text,

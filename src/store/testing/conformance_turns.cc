@@ -128,6 +128,90 @@ TEST_P(StoreConformance, AConversationDeletedDuringATurnDoesNotComeBack) {
   EXPECT_EQ(store().stats().messages, 0U);
 }
 
+TEST_P(StoreConformance, AConversationDoesNotExpireWhileAnAnswerIsMadeInIt) {
+  auto conversation = create(alice_, "short", 60);
+  auto turn = start(conversation, "prompt", 600);
+  advance_s(599);
+  settle();
+  ASSERT_TRUE(get(conversation));
+  EXPECT_EQ(get(conversation)->expires_at_s(), clock().now_s() + 1);
+  EXPECT_EQ(get(conversation, turn.reply.id)->status, MessageStatus::kRunning);
+  EXPECT_EQ(run_task(store().list_conversations(alice_, 5, {})).conversations.size(), 1U);
+  EXPECT_EQ(finish(turn, "answer").expires_at_s(), clock().now_s() + 60);
+  advance_s(59);
+  settle();
+  EXPECT_THAT(contents(conversation), ElementsAre("prompt", "answer"));
+  advance_s(1);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  settle();
+  EXPECT_EQ(store().stats().conversations, 0U);
+  EXPECT_EQ(store().stats().messages, 0U);
+}
+
+TEST_P(StoreConformance, AShortAnswerPutsTheExpiryOffByNoMoreThanOtherActivity) {
+  auto conversation = create(alice_, "short", 60);
+  finish(start(conversation, "prompt", 600), "answer");
+  EXPECT_EQ(get(conversation)->expires_at_s(), clock().now_s() + 60);
+  advance_s(60);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  settle();
+  EXPECT_EQ(store().stats().conversations, 0U);
+}
+
+TEST_P(StoreConformance, AnAnswerThatNeverComesHoldsItsConversationForItsLease) {
+  auto conversation = create(alice_, "short", 60);
+  auto turn = start(conversation, "prompt", 100);
+  reopen();
+  advance_s(99);
+  settle();
+  EXPECT_TRUE(get(conversation));
+  advance_s(1);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  auto reply = turn.reply;
+  reply.status = MessageStatus::kComplete;
+  EXPECT_EQ(error_of(store().finish_turn(alice_, conversation.id, reply)), ErrorCode::kNotFound);
+  settle();
+  EXPECT_EQ(store().stats().conversations, 0U);
+}
+
+TEST_P(StoreConformance, OfTurnsSideBySideNoneLosesItsAnswerToExpiry) {
+  auto conversation = create(alice_, "short", 5);
+  auto first = start(conversation, "1", 100);
+  auto same = start(conversation, "2", 100);
+  auto shorter = start(conversation, "3", 50);
+  auto longer = start(conversation, "4", 200);
+  finish(longer, "d");
+  advance_s(49);
+  settle();
+  finish(shorter, "c");
+  advance_s(45);
+  settle();
+  finish(first, "a");
+  advance_s(5);
+  settle();
+  finish(same, "b");
+  EXPECT_THAT(contents(conversation), ElementsAre("1", "a", "2", "b", "3", "c", "4", "d"));
+  // Gone once the last lease is over, at the latest.
+  advance_s(200);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  settle();
+  EXPECT_EQ(store().stats().conversations, 0U);
+}
+
+TEST_P(StoreConformance, ATimeToLiveSetDuringATurnWaitsForItsEnd) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt", 600);
+  advance_s(100);
+  ConversationPatch patch;
+  patch.ttl_seconds = std::optional<std::int64_t>(10);
+  run_task(store().update_conversation(alice_, conversation.id, patch, {}));
+  advance_s(100);
+  settle();
+  EXPECT_EQ(finish(turn, "answer").expires_at_s(), clock().now_s() + 10);
+  advance_s(10);
+  EXPECT_EQ(get(conversation), std::nullopt);
+}
+
 TEST_P(StoreConformance, ARepeatedCreationReturnsTheConversationAsItIsByNow) {
   NewConversation fresh{"title", "", {}, std::nullopt};
   auto made = run_task(store().create_conversation(alice_, fresh, key("k")));

@@ -272,6 +272,7 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   reply.message.status = MessageStatus::kRunning;
   reply.message.model = turn.model;
   reply.lease_until_s = turn.lease_until_s;
+  hold(held.conversation, turn.lease_until_s, clock_.now_s());
   if (!is_new) ++held.conversation.version;
   remember(user, key, {{}, held.conversation.id, prompt.id, reply.message.id});
   co_return StartedTurn{held.conversation, prompt, reply.message, false};
@@ -296,6 +297,7 @@ Task<Conversation> ModelStore::finish_turn(UserId user, ConversationId id, Messa
     reply.timestamp_s = clock_.now_s();
     found->second.message = std::move(reply);
     held.conversation.updated_at_s = clock_.now_s();
+    release(held.conversation, found->second.lease_until_s);
     ++held.conversation.version;
   }
   co_return held.conversation;
