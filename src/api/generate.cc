@@ -135,11 +135,25 @@ bool read_turn(const http::Request& request, chat::TurnRequest& turn) {
   return stream;
 }
 
-void check_token_budget(Services& services, const UserId& user) {
+std::optional<Error> over_token_budget(Services& services, const UserId& user) {
   auto verdict = services.tokens.take(user, 0);
-  if (!verdict || verdict->allowed) return;
-  throw Error(ErrorCode::kThrottled, "You have used up your tokens for this minute.")
+  if (!verdict || verdict->allowed) return std::nullopt;
+  return Error(ErrorCode::kThrottled, "You have used up your tokens for this minute.")
       .with_retry_after(static_cast<int>(verdict->reset_s));
+}
+
+// A repeat takes no tokens: it is joined also where the user has none left.
+Task<chat::Turn> start_or_join(Services& services, UserId user, chat::TurnRequest request,
+                               std::optional<store::IdempotencyKey> key) {
+  auto refusal = over_token_budget(services, user);
+  if (!refusal) {
+    co_return co_await services.turns.start(std::move(user), std::move(request), std::move(key));
+  }
+  if (key) {
+    auto earlier = co_await services.turns.join(std::move(user), request.conversation_id, *key);
+    if (earlier) co_return std::move(*earlier);
+  }
+  throw std::move(*refusal);
 }
 
 // A repeat of a turn that failed with nothing said is told so again: an empty answer would pass for
@@ -147,7 +161,7 @@ void check_token_budget(Services& services, const UserId& user) {
 void refuse_failed(const chat::Turn& turn) {
   bool failed = !turn.generation && turn.reply.status == store::MessageStatus::kFailed;
   if (failed && turn.reply.content.empty()) {
-    throw unavailable("The model gave no answer. To ask it again, use another Idempotency-Key.");
+    throw unavailable("The model gave no answer. To ask it again, use another key.");
   }
 }
 
@@ -162,11 +176,10 @@ Task<http::Response> generate(Services& services, http::Request& request) {
       turn_request.conversation_id ? turn_request.conversation_id->to_string() : "new";
   auto key =
       idempotency_key_of(request, services.clock.now_s(), scope, turn_request.client_message_id);
-  check_token_budget(services, request.user);
   auto following = std::make_shared<Following>();
   following->request_id = request.request_id;
   following->turn =
-      co_await services.turns.start(request.user, std::move(turn_request), std::move(key));
+      co_await start_or_join(services, request.user, std::move(turn_request), std::move(key));
   auto& turn = following->turn;
   refuse_failed(turn);
   if (stream) {

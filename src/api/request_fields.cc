@@ -90,6 +90,7 @@ std::optional<store::IdempotencyKey> idempotency_key_of(const http::Request& req
     key.key = "k:" + std::string(*header);
   } else if (!client_message_id.empty()) {
     key.key = "m:" + std::string(scope) + ":" + std::string(client_message_id);
+    key.field = "client_message_id";
   } else {
     return std::nullopt;
   }

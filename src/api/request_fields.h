@@ -31,7 +31,8 @@ std::string entity_tag(const store::Conversation& conversation);
 std::optional<std::uint64_t> if_match_of(const http::Request& request);
 
 // From the Idempotency-Key header, else from `client_message_id` (scoped to its conversation), else
-// nullopt. kInvalid for a key that is empty, too long or not printable ASCII.
+// nullopt. With both, the header alone counts. kInvalid for a key that is empty, too long or not
+// printable ASCII.
 std::optional<store::IdempotencyKey> idempotency_key_of(const http::Request& request,
                                                         std::int64_t now_s,
                                                         std::string_view scope = {},

@@ -66,8 +66,13 @@ TEST(RequestFields, AClientMessageIdServesAsAKeyOfItsConversation) {
   auto one = idempotency_key_of(request, 0, "c1", "m");
   auto two = idempotency_key_of(request, 0, "c2", "m");
   EXPECT_NE(one->key, two->key);
-  // A header's key is never taken for one.
-  EXPECT_NE(idempotency_key_of(request_with("Idempotency-Key", "c1:m"), 0)->key, one->key);
+  EXPECT_EQ(one->field, "client_message_id");
+  // A header's key is never taken for one, and counts alone where both are given.
+  auto header = idempotency_key_of(request_with("Idempotency-Key", "c1:m"), 0);
+  EXPECT_NE(header->key, one->key);
+  EXPECT_EQ(header->field, "Idempotency-Key");
+  auto both = idempotency_key_of(request_with("Idempotency-Key", "c1:m"), 0, "c1", "m");
+  EXPECT_EQ(both->key, header->key);
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct ContextPolicy {
 // The system prompt (if any), then the newest of `history` (oldest first) that fit, then the
 // prompt. A token budget cuts from the old end in whole pairs: an answer never stays without its
 // question. The system prompt and the prompt always stay. Messages without a text (an answer that
-// is still running) are left out.
+// is still running) are left out, and take no place among the newest.
 std::vector<llm::ChatMessage> build_context(const std::string& system_prompt,
                                             const std::vector<store::Message>& history,
                                             const std::string& prompt, const ContextPolicy& policy,

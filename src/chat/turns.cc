@@ -78,6 +78,30 @@ struct Turns::Instruments {
   telemetry::Metrics& metrics_;
 };
 
+// A place among the running turns. It is given back unless the turn runs.
+class Turns::Place {
+ public:
+  explicit Place(Turns& turns) {
+    auto running = turns.running_.load();
+    while (turns_ == nullptr && running < turns.options_.max_turns) {
+      if (turns.running_.compare_exchange_weak(running, running + 1)) turns_ = &turns;
+    }
+  }
+  ~Place() { release(); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  bool taken() const { return turns_ != nullptr; }
+  void release() {
+    if (turns_ != nullptr) std::exchange(turns_, nullptr)->release_place();
+  }
+  // From here on it is the running turn's.
+  void keep() { turns_ = nullptr; }
+
+ private:
+  Turns* turns_ = nullptr;
+};
+
 namespace {
 
 constexpr auto kSaveAttempts = 6;
@@ -150,25 +174,24 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
     system_prompt = std::move(recent->conversation.system_prompt);
     history = std::move(recent->messages);
     fresh.conversation_id = request.conversation_id;
-    if (!history.empty()) fresh.newest_seen = history.back().id;
+    fresh.newest_seen = recent->newest;
   } else {
     fresh.new_conversation.emplace();
     fresh.new_conversation->title = title_from_prompt(request.prompt);
   }
 
   // Taken before the write: what is accepted is also run. A repeat needs no place of its own, but
-  // cannot be told apart yet.
-  if (draining_) throw unavailable("The server is shutting down.");
-  if (running_.fetch_add(1) >= options_.max_turns) {
-    --running_;
-    throw unavailable("Too many answers are being made right now.");
-  }
-  struct Place {
-    std::atomic<std::size_t>* running;
-    ~Place() {
-      if (running != nullptr) --*running;
+  // cannot be told apart yet, and is asked for only where a new turn would be refused.
+  Place place(*this);
+  if (draining_ || !place.taken()) {
+    place.release();
+    if (key) {
+      auto earlier = co_await join(user, request.conversation_id, *key);
+      if (earlier) co_return std::move(*earlier);
     }
-  } place{&running_};
+    throw unavailable(draining_ ? "The server is shutting down."
+                                : "Too many answers are being made right now.");
+  }
 
   fresh.prompt = {store::Role::kUser, request.prompt, request.metadata, request.client_message_id};
   fresh.model = request.model.empty() ? provider_.models().front() : request.model;
@@ -177,7 +200,10 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   std::string model = fresh.model;
   bool is_new_conversation = fresh.new_conversation.has_value();
   auto started = co_await store_.start_turn(user, std::move(fresh), std::move(key));
-  if (started.replayed) co_return co_await join_replayed(std::move(user), std::move(started));
+  if (started.replayed) {
+    place.release();
+    co_return co_await join_replayed(std::move(user), std::move(started));
+  }
 
   if (is_new_conversation) {
     telemetry::log_info(
@@ -206,7 +232,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
     turns_.emplace(started.reply.id, turn);
   }
   changed_.notify_all();
-  place.running = nullptr;  // from here on it is the running turn's
+  place.keep();
   instruments_->running.Set(static_cast<double>(running_.load()));
   boost::asio::co_spawn(executor, run(turn), boost::asio::detached);
   co_return Turn{std::move(started.conversation), std::move(started.prompt),
@@ -217,6 +243,19 @@ std::shared_ptr<Generation> Turns::find(MessageId reply) const {
   std::scoped_lock lock(mutex_);
   auto found = turns_.find(reply);
   return found == turns_.end() ? nullptr : found->second->generation;
+}
+
+void Turns::release_place() {
+  --running_;
+  instruments_->running.Set(static_cast<double>(running_.load()));
+  changed_.notify_all();
+}
+
+Task<std::optional<Turn>> Turns::join(UserId user, std::optional<ConversationId> id,
+                                      store::IdempotencyKey key) {
+  auto started = co_await store_.find_turn(user, id, std::move(key));
+  if (!started) co_return std::nullopt;
+  co_return co_await join_replayed(std::move(user), std::move(*started));
 }
 
 Task<Turn> Turns::join_replayed(UserId user, store::StartedTurn started) {
@@ -331,9 +370,7 @@ Task<> Turns::run(std::shared_ptr<Running> turn) {
     std::scoped_lock lock(mutex_);
     turns_.erase(reply.id);
   }
-  --running_;
-  instruments_->running.Set(static_cast<double>(running_.load()));
-  changed_.notify_all();
+  release_place();
 }
 
 // Makes the answer durable; what stands in the way, if it cannot be.

@@ -56,9 +56,15 @@ class Turns {
   ~Turns();
 
   // Returns once the prompt is durable. A repeat with the same key joins the running turn or
-  // returns the saved answer; the model is not called again. kInvalid (a field), kTooLarge,
-  // kNotFound, kUnavailable (too many turns, shutting down, store out).
+  // returns the saved answer, also where a new turn would be refused; the model is not called
+  // again. kInvalid (a field), kTooLarge, kNotFound, kConflict (what the key made is deleted),
+  // kUnavailable (too many turns, shutting down, store out).
   Task<Turn> start(UserId user, TurnRequest request, std::optional<store::IdempotencyKey> key);
+
+  // The turn that an earlier start with this key made, joined as by a repeat; nullopt when there is
+  // none. For a caller that would refuse a new one.
+  Task<std::optional<Turn>> join(UserId user, std::optional<ConversationId> id,
+                                 store::IdempotencyKey key);
 
   // Refuses new turns; waits until the running ones have ended or the time is up, then cuts them
   // and waits until what they have said is saved (ten seconds at most).
@@ -69,8 +75,10 @@ class Turns {
  private:
   struct Running;
   struct Instruments;
+  class Place;
 
   void check(const TurnRequest& request) const;
+  void release_place();
   Task<Turn> join_replayed(UserId user, store::StartedTurn started);
   std::shared_ptr<Generation> find(MessageId reply) const;
   Task<> run(std::shared_ptr<Running> turn);

@@ -21,7 +21,8 @@ using ::testing::ElementsAre;
 
 const UserId kAlice("alice");
 
-// A store whose answers cannot be saved for a while, as on a full disk.
+// A store whose answers cannot be saved for a while, as on a full disk, and one that a start of a
+// turn waits for and then fails.
 class FullStore final : public store::ModelStore {
  public:
   using ModelStore::ModelStore;
@@ -30,7 +31,17 @@ class FullStore final : public store::ModelStore {
     if (full) throw unavailable("The disk is full.");
     return ModelStore::finish_turn(std::move(user), id, std::move(reply));
   }
+  Task<store::StartedTurn> start_turn(UserId user, store::NewTurn turn,
+                                      std::optional<store::IdempotencyKey> key) override {
+    if (holds_start) {
+      co_await release_start.wait(release_start.ticket(), milliseconds(30'000));
+      throw unavailable("The disk is full.");
+    }
+    co_return co_await ModelStore::start_turn(std::move(user), std::move(turn), std::move(key));
+  }
   bool full = false;
+  bool holds_start = false;
+  Signal release_start;
 };
 
 // A model that waits for the test at each step.
@@ -162,6 +173,20 @@ TEST_F(TurnsTest, TheModelIsGivenTheNewestMessagesAndThePrompt) {
   EXPECT_THAT(contents, ElementsAre("Hello", "two", "Hello", "three"));
 }
 
+TEST_F(TurnsTest, AnswersWithoutATextTakeNoPlaceInTheContext) {
+  build({.context_messages = 3});
+  auto id = start("one").conversation.id;
+  run_all();
+  provider.fails = true;
+  provider.pieces = {};
+  for (const char* prompt : {"two", "three"}) run(start(prompt, id).generation->outcome());
+  provider.fails = false;
+  run(start("four", id).generation->outcome());
+  std::vector<std::string> contents;
+  for (const auto& message : provider.seen.messages) contents.push_back(message.content);
+  EXPECT_THAT(contents, ElementsAre("Hello", "two", "three", "four"));
+}
+
 TEST_F(TurnsTest, AnotherUsersConversationIsNotThereAndTheModelIsNotCalled) {
   build();
   auto turn = start("mine");
@@ -244,6 +269,92 @@ TEST_F(TurnsTest, NoMoreTurnsThanAllowedRunAtOnce) {
   EXPECT_NO_THROW(start("Hi"));
 }
 
+TEST_F(TurnsTest, ARepeatIsJoinedWhereANewTurnWouldBeOneTooMany) {
+  build({.max_turns = 1});
+  provider.waits = true;
+  store::IdempotencyKey key{"k", {}, clock.now_s() + 100};
+  auto first = start("Hi", {}, key);
+  auto again = start("Hi", {}, key);
+  EXPECT_EQ(again.generation, first.generation);
+  EXPECT_EQ(turns->running(), 1U);
+  store::IdempotencyKey unknown{"other", {}, clock.now_s() + 100};
+  EXPECT_THROW(start("Hi", {}, unknown), Error);
+  store::IdempotencyKey reused = key;
+  reused.fingerprint.fill(1);
+  try {
+    start("Hello", {}, reused);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalid);
+  }
+  provider.go.notify_all();
+  run(again.generation->outcome());
+  run_all();
+  EXPECT_EQ(turns->running(), 0U);
+  EXPECT_EQ(provider.calls, 1);
+}
+
+TEST_F(TurnsTest, ARepeatThatWaitsForAnotherServerHoldsNoPlace) {
+  build();
+  provider.waits = true;
+  Turns elsewhere(store, provider, clock, metrics, {});
+  store::IdempotencyKey key{"k", {}, clock.now_s() + 100};
+  TurnRequest request;
+  request.prompt = "Hi";
+  auto first = run(elsewhere.start(kAlice, request, key));
+  std::optional<Turn> again;
+  asio::co_spawn(loop, turns->start(kAlice, request, key),
+                 [&](std::exception_ptr, Turn turn) { again = std::move(turn); });
+  loop.poll();
+  EXPECT_FALSE(again);
+  EXPECT_EQ(turns->running(), 0U);
+  provider.go.notify_all();
+  run_all();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->reply.content, "Hello");
+  EXPECT_EQ(provider.calls, 1);
+}
+
+TEST_F(TurnsTest, DrainingJoinsRepeatsAndRefusesNewTurns) {
+  build();
+  provider.waits = true;
+  store::IdempotencyKey key{"k", {}, clock.now_s() + 100};
+  auto first = start("Hi", {}, key);
+  asio::co_spawn(loop, turns->drain(milliseconds(10'000)), asio::detached);
+  loop.restart();
+  loop.poll();
+  auto again = start("Hi", {}, key);
+  EXPECT_EQ(again.generation, first.generation);
+  EXPECT_THROW(start("Hi"), Error);
+  provider.go.notify_all();
+  run_all();
+  auto late = start("Hi", {}, key);
+  EXPECT_EQ(late.reply.content, "Hello");
+  EXPECT_EQ(provider.calls, 1);
+}
+
+TEST_F(TurnsTest, DrainingWaitsNoLongerThanAStartThatFails) {
+  build();
+  store.holds_start = true;
+  TurnRequest request;
+  request.prompt = "Hi";
+  std::exception_ptr failure;
+  asio::co_spawn(loop, turns->start(kAlice, request, {}),
+                 [&](std::exception_ptr error, const Turn&) { failure = error; });
+  bool drained = false;
+  auto began = std::chrono::steady_clock::now();
+  asio::co_spawn(loop, turns->drain(milliseconds(60'000)),
+                 [&](std::exception_ptr) { drained = true; });
+  loop.restart();
+  loop.poll();
+  EXPECT_FALSE(drained);
+  store.release_start.notify_all();
+  run_all();
+  EXPECT_TRUE(failure);
+  EXPECT_TRUE(drained);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(30));
+}
+
 TEST_F(TurnsTest, DrainingEndsWhatRunsKeepsWhatWasSaidAndRefusesMore) {
   build();
   provider.waits = true;
@@ -282,6 +393,21 @@ TEST_F(TurnsTest, AConversationDeletedMeanwhileStaysDeleted) {
   ASSERT_TRUE(outcome.error);
   EXPECT_EQ(outcome.error->code(), ErrorCode::kNotFound);
   EXPECT_FALSE(run(store.get_conversation(kAlice, turn.conversation.id)));
+}
+
+TEST_F(TurnsTest, AConversationThatWouldExpireMeanwhileGetsItsAnswer) {
+  build();
+  store::NewConversation fresh;
+  fresh.ttl_seconds = 30;
+  auto id = run(store.create_conversation(kAlice, fresh, {})).conversation.id;
+  provider.waits = true;
+  auto turn = start("Hi", id);
+  clock.advance_ms(300'000);
+  provider.go.notify_all();
+  EXPECT_FALSE(run(turn.generation->outcome()).error);
+  EXPECT_EQ(saved(id).back().content, "Hello");
+  clock.advance_ms(30'000);
+  EXPECT_FALSE(run(store.get_conversation(kAlice, id)));
 }
 
 TEST_F(TurnsTest, RefusesAnEmptyPromptAndAModelThatIsNotListed) {

@@ -8,9 +8,16 @@
 // Durability: when a write returns, it survives the loss of power. A write that
 // throws kUnavailable may or may not have happened; one that throws anything
 // else has not. With an IdempotencyKey a write can be sent again safely: the
-// repeat returns what the first one made (`replayed`), as it is by now; the same
-// key with another fingerprint throws kInvalid, naming "Idempotency-Key"; a repeat
-// whose result was deleted in the meantime throws kNotFound.
+// repeat returns what the first one made (`replayed`), as it is by now. The same
+// key with another fingerprint throws kInvalid, naming the key's field (key_reused);
+// a repeat whose result was deleted or has expired in the meantime throws kConflict
+// (result_deleted). Where the conversation that a call names is itself not there,
+// it is kNotFound with a key as without.
+//
+// Expiry: a conversation with a time to live expires that long after its last
+// activity, but not while an answer is being made in it: start_turn holds it until
+// finish_turn, and until the lease is over where that does not come. So no answer is
+// lost to expiry. The conversation's own record alone decides (`held_until_s`).
 //
 // Order: within a conversation every message has an id greater than all before
 // it, given by the store. Readers of any server see the same order.
@@ -63,7 +70,8 @@ class Store {
   // kNotFound; kConflict while the message is a running answer.
   virtual Task<> delete_message(UserId user, ConversationId id, MessageId message) = 0;
 
-  // The conversation and its newest `limit` messages; nullopt as get_conversation.
+  // The conversation and its newest `limit` messages that have a text, sought among the newest
+  // recent_rows(limit) messages of all; nullopt as get_conversation.
   virtual Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
                                                           std::size_t limit) = 0;
 
@@ -73,9 +81,17 @@ class Store {
   virtual Task<StartedTurn> start_turn(UserId user, NewTurn turn,
                                        std::optional<IdempotencyKey> key) = 0;
 
+  // What an earlier start_turn with this key made, as it is by now (`replayed`); nullopt when the
+  // key is unknown. `id` is the conversation that the turn named, nullopt where it made its own.
+  // Only reads, so it answers also while writes are refused. kInvalid, kConflict and kNotFound as
+  // the repeat of that start_turn.
+  virtual Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
+                                                     IdempotencyKey key) = 0;
+
   // Saves the answer under the id that start_turn gave; `timestamp_s` is set by the store.
   // Returns the conversation after the change. Safe to send twice.
-  // kNotFound when the conversation or the answer was deleted meanwhile: nothing is written.
+  // kNotFound when the conversation or the answer was deleted meanwhile, or the conversation has
+  // expired after the lease was over: nothing is written.
   virtual Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) = 0;
 
   // Approximate; cheap enough to ask every few seconds. Never throws.

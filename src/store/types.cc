@@ -1,6 +1,5 @@
 #include "store/types.h"
 
-#include "base/error.h"
 #include "base/limits.h"
 
 namespace colloquy::store {
@@ -54,6 +53,26 @@ std::string_view finish_reason_name(FinishReason reason) {
       return "error";
   }
   return "";
+}
+
+void hold(Conversation& conversation, std::int64_t lease_until_s, std::int64_t now_s) {
+  if (lease_until_s <= now_s) return;
+  auto& until = conversation.held_until_s;
+  // Beside another turn: a time that is no turn's own, so that no turn's end releases it.
+  until = until > now_s ? std::max(until, lease_until_s) + 1 : lease_until_s;
+}
+
+void release(Conversation& conversation, std::int64_t lease_until_s) {
+  if (conversation.held_until_s == lease_until_s) conversation.held_until_s = 0;
+}
+
+Error key_reused(const IdempotencyKey& key) {
+  return invalid_field(key.field, "This key was used before, with another request.");
+}
+
+Error result_deleted() {
+  return {ErrorCode::kConflict,
+          "What this key made has been deleted. To make it anew, use another key."};
 }
 
 Metadata patched(Metadata current, const MetadataPatch& patch) {

@@ -1,6 +1,7 @@
 // What a store keeps. Plain values, free to copy and to move between threads.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "base/ids.h"
 #include "base/limits.h"
 
@@ -58,11 +60,13 @@ struct Conversation {
   std::string system_prompt;
   Metadata metadata;
   std::optional<std::int64_t> ttl_seconds;
+  std::int64_t held_until_s = 0;  // an answer is being made; it does not expire before; 0: none is
 
-  // Unix seconds at which it expires: ttl_seconds after its last activity.
+  // Unix seconds at which it expires: ttl_seconds after its last activity, and not while it is
+  // held.
   std::optional<std::int64_t> expires_at_s() const {
     if (!ttl_seconds) return std::nullopt;
-    return updated_at_s + *ttl_seconds;
+    return std::max(updated_at_s + *ttl_seconds, held_until_s);
   }
   bool expired(std::int64_t now_s) const {
     auto at = expires_at_s();
@@ -70,6 +74,11 @@ struct Conversation {
   }
   bool operator==(const Conversation&) const = default;
 };
+
+// A turn has begun, and has ended, in the conversation; both with the lease that it began with.
+// Where turns run side by side, the hold ends only by itself, when the last lease is over.
+void hold(Conversation& conversation, std::int64_t lease_until_s, std::int64_t now_s);
+void release(Conversation& conversation, std::int64_t lease_until_s);
 
 struct Message {
   MessageId id;
@@ -125,7 +134,12 @@ struct IdempotencyKey {
   std::string key;  // what the client sent, with a prefix per kind of call
   std::array<std::uint8_t, 32> fingerprint{};  // SHA-256 of the request that it stands for
   std::int64_t expires_at_s = 0;
+  std::string field = "Idempotency-Key";  // what the client sent it as, for errors
 };
+// Why a repeat is refused: the key stands for another request (kInvalid, naming its field), or what
+// it made is gone (kConflict).
+Error key_reused(const IdempotencyKey& key);
+Error result_deleted();
 
 // The prompt and the place of its answer, written together.
 struct NewTurn {
@@ -134,7 +148,7 @@ struct NewTurn {
   std::optional<NewConversation> new_conversation;
   NewMessage prompt;
   std::string model;                     // recorded on the answer
-  std::int64_t lease_until_s = 0;        // after this an unfinished answer is interrupted
+  std::int64_t lease_until_s = 0;        // after this an unfinished answer is interrupted; 0: never
   std::optional<MessageId> newest_seen;  // newest message that the caller read, a hint
 };
 
@@ -174,11 +188,15 @@ struct MessagePage {
   bool more = false;              // there are more in the direction of the range
 };
 
-// A conversation and its newest messages, read side by side.
+// A conversation and the newest of its messages that have a text, read side by side.
 struct RecentMessages {
   Conversation conversation;
-  std::vector<Message> messages;  // oldest first
+  std::vector<Message> messages;    // oldest first; none with an empty content
+  std::optional<MessageId> newest;  // of all its messages, with a text or not; nullopt: it has none
 };
+// How many of the newest messages are looked at for `limit` with a text, so that the cost of a read
+// stays bounded where many answers have failed.
+constexpr std::size_t recent_rows(std::size_t limit) { return 4 * limit + 16; }
 
 struct StoreStats {
   std::uint64_t conversations = 0;

@@ -258,6 +258,22 @@ describe('generate, with a model that shows what it is given', () => {
     assert.equal(messages[1].status, 'complete');
   });
 
+  test('a conversation does not expire under a running turn', async () => {
+    const held = gate();
+    const { conversation_id: id } = await alice.createConversation();
+    const called = upstream.calls.length;
+    upstream.next(scripts.hold(held, 'a', 'b'));
+    const answer = alice.generate(id, 'Go');
+    await until(() => upstream.calls.length > called, 'the model to be called');
+    const { json: before } = await alice.patch(`/conversations/${id}`, { ttl_seconds: 1 }, { expect: 200 });
+    await until(() => Date.now() / 1000 > before.updated_at + 3, 'the time to live to be over');
+    const { conversation } = await alice.conversation(id);
+    assert.ok(conversation.expires_at > Date.now() / 1000);
+    held.open();
+    assert.equal((await answer).generated_text, 'ab');
+    await until(async () => (await alice.get(`/conversations/${id}`, { expect: [200, 404] })).status === 404, 'the conversation to expire');
+  });
+
   test('deleting the conversation under a running turn leaves nothing behind', async () => {
     const held = gate();
     const { conversation_id: id } = await alice.createConversation();

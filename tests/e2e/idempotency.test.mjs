@@ -174,8 +174,60 @@ describe('idempotency keys', () => {
     const headers = withKey();
     const { json } = await alice.post(path, { content: 'one' }, { headers, expect: 201 });
     await alice.delete(`${path}/${json.message_id}`, { expect: 204 });
-    await alice.post(path, { content: 'one' }, { headers, expect: 404 });
+    const refused = await alice.post(path, { content: 'one' }, { headers, expect: 409 });
+    assert.match(refused.json.detail, /deleted/);
     assert.equal((await alice.conversation(id)).conversation.message_count, 0);
+    await alice.delete(`/conversations/${id}`, { expect: 204 });
+    await alice.post(path, { content: 'one' }, { headers, expect: 404 });  // the conversation in the path is gone
+  });
+
+  test('a deleted conversation is not made again by its key', async () => {
+    const headers = withKey();
+    const made = await alice.post('/conversations', { title: 'once' }, { headers, expect: 201 });
+    await alice.delete(`/conversations/${made.json.conversation_id}`, { expect: 204 });
+    const refused = await alice.post('/conversations', { title: 'once' }, { headers, expect: 409 });
+    assert.match(refused.json.detail, /deleted/);
+  });
+
+  test('a deleted turn is not run again by its key', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const [turn, birth] = [withKey(), withKey()];
+    const query = { conversation_id: id };
+    const { json } = await alice.post('/generate', { prompt: 'x' }, { query, headers: turn, expect: 200 });
+    const made = await alice.post('/generate', { prompt: 'x' }, { headers: birth, expect: 200 });
+    const calls = upstream.calls.length;
+    await alice.delete(`/conversations/${id}/messages/${json.message.message_id}`, { expect: 204 });
+    await alice.post('/generate', { prompt: 'x' }, { query, headers: turn, expect: 409 });
+    await alice.delete(`/conversations/${id}`, { expect: 204 });
+    await alice.post('/generate', { prompt: 'x' }, { query, headers: turn, expect: 404 });
+    await alice.delete(`/conversations/${made.json.conversation_id}`, { expect: 204 });
+    await alice.post('/generate', { prompt: 'x' }, { headers: birth, expect: 409 });
+    assert.equal(upstream.calls.length, calls);
+  });
+
+  test('a key is one for all routes: the same body elsewhere is another request', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const headers = withKey();
+    await alice.post('/conversations', {}, { headers, expect: 201 });
+    const message = await alice.post(`/conversations/${id}/messages`, { content: 'x' }, { headers, expect: 422 });
+    const turn = await alice.post('/generate', { prompt: 'x' }, { headers, expect: 422 });
+    assert.deepEqual([message.fields, turn.fields], [['Idempotency-Key'], ['Idempotency-Key']]);
+    const named = { client_message_id: 'phone-2' };
+    await alice.append(id, 'x', named);
+    const clash = await alice.post('/generate', { prompt: 'x', ...named }, { query: { conversation_id: id }, expect: 422 });
+    assert.deepEqual(clash.fields, ['client_message_id']);
+    assert.equal((await alice.conversation(id)).conversation.message_count, 1);
+  });
+
+  test('with a header and a client_message_id the header alone counts', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const [one, two] = [withKey(), withKey()];
+    const path = `/conversations/${id}/messages`;
+    const body = { content: 'x', client_message_id: 'phone-3' };
+    const first = await alice.post(path, body, { headers: one, expect: 201 });
+    const second = await alice.post(path, body, { headers: two, expect: 201 });
+    assert.notEqual(second.json.message_id, first.json.message_id);
+    assert.deepEqual((await alice.post(path, body, { headers: one, expect: 201 })).json, first.json);
   });
 
   test('a key must be 1 to 255 printable characters', async () => {
@@ -194,7 +246,8 @@ describe('idempotency keys', () => {
     const first = await send(one.conversation_id);
     assert.deepEqual(await send(one.conversation_id), first);
     assert.notEqual((await send(two.conversation_id)).message_id, first.message_id);
-    await alice.post(`/conversations/${one.conversation_id}/messages`, { ...body, content: 'Other' }, { expect: 422 });
+    const refused = await alice.post(`/conversations/${one.conversation_id}/messages`, { ...body, content: 'Other' }, { expect: 422 });
+    assert.deepEqual(refused.fields, ['client_message_id']);
     assert.equal((await alice.conversation(one.conversation_id)).conversation.message_count, 1);
   });
 });

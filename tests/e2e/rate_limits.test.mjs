@@ -79,4 +79,23 @@ describe('limits of a user', () => {
     await alice.get('/conversations', { expect: 200 });
     await (await server.client('bob')).post('/generate', { prompt: 'x' }, { expect: 200 });
   });
+
+  test('a repeated turn is answered also where no tokens are left', async (t) => {
+    const upstream = await startFakeUpstream();
+    afterwards(t, () => upstream.close());
+    const server = await startServer({ args: [...upstream.flags, '--tokens-per-minute', '100'] });
+    afterwards(t, () => server.close());
+    const alice = await server.client('alice');
+    upstream.otherwise = scripts.say('ok', { usage: { prompt_tokens: 60, completion_tokens: 60 } });
+    const headers = { 'Idempotency-Key': 'turn-1' };
+    const send = (body, expect, key = headers) => alice.post('/generate', body, { headers: key, expect });
+    const first = await send({ prompt: 'x' }, 200);
+    assert.deepEqual((await send({ prompt: 'x' }, 200)).json, first.json);
+    assert.deepEqual((await send({ prompt: 'y' }, 422)).fields, ['Idempotency-Key']);
+    await send({ prompt: 'x' }, 429, { 'Idempotency-Key': 'turn-2' });
+    await alice.post('/generate', { prompt: 'x' }, { expect: 429 });
+    await alice.delete(`/conversations/${first.json.conversation_id}`, { expect: 204 });
+    await send({ prompt: 'x' }, 409);
+    assert.equal(upstream.calls.length, 1);
+  });
 });

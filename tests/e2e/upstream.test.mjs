@@ -182,6 +182,18 @@ describe('an OpenAI-compatible model', () => {
     assert.ok(upstream.lastMessages.every((message) => message.content !== ''), JSON.stringify(upstream.lastMessages));
     assert.deepEqual(upstream.lastMessages.at(-1), { role: 'user', content: 'three' });
   });
+
+  test('answers that failed with nothing said take no place among the newest five', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    for (const content of ['1', '2', '3', '4']) await alice.append(id, content);
+    upstream.otherwise = scripts.status(500, {});
+    for (const prompt of ['5', '6']) {
+      await alice.post('/generate', { prompt }, { query: { conversation_id: id }, expect: [200, 503] });
+    }
+    upstream.otherwise = scripts.say('ok');
+    await alice.generate(id, 'now');
+    assert.deepEqual(upstream.lastMessages.map(({ content }) => content), ['2', '3', '4', '5', '6', 'now']);
+  });
 });
 
 describe('an endpoint that is not there, and other settings', () => {
@@ -253,10 +265,11 @@ describe('an endpoint that is not there, and other settings', () => {
     upstream.next(scripts.stall(['a']), scripts.stall(['b']));
     const streams = [];
     for (let i = 0; i < 2; i += 1) {
-      streams.push(await alice.stream('/generate', { prompt: 'x', stream: true }));
+      streams.push(await alice.stream('/generate', { prompt: 'x', stream: true }, { headers: { 'Idempotency-Key': `turn-${i}` } }));
       await streams[i].next();
     }
     await alice.post('/generate', { prompt: 'x' }, { expect: 503 });
+    streams.push(await alice.stream('/generate', { prompt: 'x', stream: true }, { headers: { 'Idempotency-Key': 'turn-1' } }));  // a repeat is none more
     for (const stream of streams) assert.equal((await stream.collect()).at(-1).name, 'error');
     await until(async () => (await alice.post('/generate', { prompt: 'x' }, { expect: [200, 503] })).status === 200, 'room for a turn');
   });

@@ -39,13 +39,12 @@ std::string encoded(const Message& message) {
 
 // What an earlier request with this key made; nullopt when there was none.
 std::optional<IdempotencyRecord> find_earlier(WriteGroup& group, const Idempotency& idempotency,
-                                              IdempotentKind kind) {
+                                              IdempotentKind kind,
+                                              const std::optional<ConversationId>& conversation) {
   if (!idempotency) return std::nullopt;
   auto record = group.find_idempotency(idempotency->record_key);
   if (!record) return std::nullopt;
-  if (record->fingerprint != idempotency->request.fingerprint || record->kind != kind) {
-    throw invalid_field("Idempotency-Key", "This key was used before, with another request.");
-  }
+  check_repeat(*record, idempotency->request, kind, conversation);
   return record;
 }
 
@@ -77,6 +76,20 @@ Message find_seen(WriteGroup& group, const ConversationId& conversation, const M
   return as_seen(std::move(*record), group.instance(), group.now_s());
 }
 
+// Of what an earlier request made.
+ConversationCache::Entry& find_made(WriteGroup& group, const UserId& user,
+                                    const ConversationId& id) {
+  auto* entry = group.find_conversation(keys::conversation(user, id));
+  if (entry == nullptr) throw result_deleted();
+  return *entry;
+}
+
+Message find_made(WriteGroup& group, const ConversationId& conversation, const MessageId& id) {
+  auto record = group.find_message(conversation, id);
+  if (!record) throw result_deleted();
+  return as_seen(std::move(*record), group.instance(), group.now_s());
+}
+
 void check_version(const Conversation& conversation, std::optional<std::uint64_t> if_version) {
   if (if_version && *if_version != conversation.version) {
     throw Error(ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime.");
@@ -95,6 +108,13 @@ Message as_seen(MessageRecord record, const Uuid& instance, std::int64_t now_s) 
   return std::move(record.message);
 }
 
+void check_repeat(const IdempotencyRecord& record, const IdempotencyKey& request,
+                  IdempotentKind kind, const std::optional<ConversationId>& conversation) {
+  bool same = record.fingerprint == request.fingerprint && record.kind == kind &&
+              (!conversation || *conversation == record.conversation_id);
+  if (!same) throw key_reused(request);
+}
+
 IdempotentRequest::IdempotentRequest(const UserId& user, IdempotencyKey key)
     : record_key(keys::idempotency(user, key.key)), request(std::move(key)) {}
 
@@ -105,8 +125,8 @@ CreateConversation::CreateConversation(UserId user, NewConversation conversation
 std::size_t CreateConversation::bytes() const { return 512 + bytes_of(new_); }
 
 void CreateConversation::apply(WriteGroup& group) {
-  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kConversation)) {
-    auto& entry = group.conversation(keys::conversation(user_, earlier->conversation_id));
+  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kConversation, {})) {
+    auto& entry = find_made(group, user_, earlier->conversation_id);
     set_result({entry.record.conversation, true});
     return;
   }
@@ -125,15 +145,14 @@ AppendMessage::AppendMessage(const UserId& user, ConversationId id, const Messag
       idempotency_(std::move(idempotency)) {}
 
 void AppendMessage::replay(WriteGroup& group, const IdempotencyRecord& record) {
-  if (record.conversation_id != id_) throw not_found();
   Placed placed;
-  placed.replayed = find_seen(group, id_, record.message_id);
+  placed.replayed = find_made(group, id_, record.message_id);
   set_result(std::move(placed));
 }
 
 void AppendMessage::apply(WriteGroup& group) {
   auto& entry = group.conversation(key_);
-  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kMessage)) {
+  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kMessage, id_)) {
     replay(group, *earlier);
     return;
   }
@@ -159,6 +178,7 @@ StartTurn::StartTurn(UserId user, std::optional<ConversationId> id,
       new_(std::move(conversation)),
       encoded_prompt_(encoded(prompt)),
       encoded_reply_(encoded(reply)),
+      lease_until_s_(reply.lease_until_s),
       idempotency_(std::move(idempotency)) {}
 
 std::size_t StartTurn::bytes() const {
@@ -167,19 +187,17 @@ std::size_t StartTurn::bytes() const {
 
 void StartTurn::replay(WriteGroup& group, const IdempotencyRecord& record) {
   auto id = record.conversation_id;
-  if (id_ && *id_ != id) throw not_found();
-  auto& entry = group.conversation(keys::conversation(user_, id));
   PlacedTurn placed;
-  placed.conversation = entry.record.conversation;
-  placed.replayed_prompt = find_seen(group, id, record.message_id);
-  placed.replayed_reply = find_seen(group, id, record.reply_id);
+  placed.conversation = find_made(group, user_, id).record.conversation;
+  placed.replayed_prompt = find_made(group, id, record.message_id);
+  placed.replayed_reply = find_made(group, id, record.reply_id);
   set_result(std::move(placed));
 }
 
 void StartTurn::apply(WriteGroup& group) {
   ConversationCache::Entry* entry = nullptr;
   if (id_) entry = &group.conversation(keys::conversation(user_, *id_));
-  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kTurn)) {
+  if (auto earlier = find_earlier(group, idempotency_, IdempotentKind::kTurn, id_)) {
     replay(group, *earlier);
     return;
   }
@@ -199,6 +217,7 @@ void StartTurn::apply(WriteGroup& group) {
   auto& record = entry->record;
   record.last_message_id = reply_id;
   record.conversation.message_count += 2;
+  hold(record.conversation, lease_until_s_, group.now_s());
   auto id = record.conversation.id;
   set_timestamp(encoded_prompt_, group.now_s());
   set_timestamp(encoded_reply_, group.now_s());
@@ -222,6 +241,8 @@ void FinishTurn::apply(WriteGroup& group) {
     group.change(entry);
     conversation.updated_at_s = group.now_s();
     ++conversation.version;
+    release(conversation, before->lease_until_s);
+    group.index_expiry(entry);
     set_timestamp(encoded_, group.now_s());
     group.put_message(id_, reply_id_, encoded_);
   }

@@ -26,6 +26,11 @@ struct IdempotentRequest {
 };
 using Idempotency = std::optional<IdempotentRequest>;
 
+// Throws key_reused unless what `record` remembers is an earlier sending of this very request: of
+// the same kind and, where it names a conversation, to the same one.
+void check_repeat(const IdempotencyRecord& record, const IdempotencyKey& request,
+                  IdempotentKind kind, const std::optional<ConversationId>& conversation);
+
 class CreateConversation final : public AwaitedOperation<CreatedConversation> {
  public:
   CreateConversation(UserId user, NewConversation conversation, Idempotency idempotency);
@@ -90,6 +95,7 @@ class StartTurn final : public AwaitedOperation<PlacedTurn> {
   std::optional<NewConversation> new_;
   std::string encoded_prompt_;
   std::string encoded_reply_;
+  std::int64_t lease_until_s_;
   Idempotency idempotency_;
 };
 

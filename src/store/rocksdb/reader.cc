@@ -179,6 +179,22 @@ std::optional<Message> Reader::message(const UserId& user, const ConversationId&
   return as_seen(std::move(record), instance_, now_s_);
 }
 
+std::optional<StartedTurn> Reader::turn(const UserId& user, const std::optional<ConversationId>& id,
+                                        const IdempotentRequest& idempotent) const {
+  if (id && !conversation(user, *id)) throw not_found();
+  rocksdb::PinnableSlice value;
+  if (!get(database_.derived(), idempotent.record_key, value)) return std::nullopt;
+  auto record = decode_idempotency(value.ToStringView());
+  if (record.expires_at_s <= now_s_) return std::nullopt;
+  check_repeat(record, idempotent.request, IdempotentKind::kTurn, id);
+  // All of it was committed with the record: what is not there has been deleted since.
+  auto made_in = conversation(user, record.conversation_id);
+  auto prompt = message(user, record.conversation_id, record.message_id);
+  auto reply = message(user, record.conversation_id, record.reply_id);
+  if (!made_in || !prompt || !reply) throw result_deleted();
+  return StartedTurn{std::move(*made_in), std::move(*prompt), std::move(*reply), true};
+}
+
 std::optional<RecentMessages> Reader::recent(const UserId& user, const ConversationId& id,
                                              std::size_t limit) const {
   Bounds bounds(*this, database_.messages(), std::string(id.raw()));
@@ -186,10 +202,19 @@ std::optional<RecentMessages> Reader::recent(const UserId& user, const Conversat
   if (!found) return std::nullopt;
   RecentMessages recent;
   recent.conversation = std::move(*found);
-  MessageRange range;
-  range.limit = limit;
-  range.max_bytes = static_cast<std::size_t>(-1);
-  if (limit > 0) recent.messages = newest(*bounds.at, id, range).messages;
+  auto& at = *bounds.at;
+  std::size_t rows = 0;
+  for (at.SeekToLast(); at.Valid(); at.Prev()) {
+    if (!recent.newest) {
+      recent.newest = keys::parse_message(at.key().ToStringView());
+      if (!recent.newest) throw internal_error("a message's key is garbled");
+    }
+    if (recent.messages.size() == limit || rows++ == recent_rows(limit)) break;
+    auto message = decode(at);
+    if (!message.content.empty()) recent.messages.push_back(std::move(message));
+  }
+  check(at.status(), "reading");
+  std::reverse(recent.messages.begin(), recent.messages.end());
   return recent;
 }
 

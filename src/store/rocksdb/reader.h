@@ -17,6 +17,8 @@
 
 namespace colloquy::store {
 
+struct IdempotentRequest;
+
 class Reader {
  public:
   // `now_s` decides what has expired, `instance` which answers are still running.
@@ -34,6 +36,9 @@ class Reader {
                                       const MessageRange& range) const;
   std::optional<Message> message(const UserId& user, const ConversationId& id,
                                  const MessageId& message) const;
+  // As Store::find_turn.
+  std::optional<StartedTurn> turn(const UserId& user, const std::optional<ConversationId>& id,
+                                  const IdempotentRequest& idempotent) const;
   std::optional<RecentMessages> recent(const UserId& user, const ConversationId& id,
                                        std::size_t limit) const;
 

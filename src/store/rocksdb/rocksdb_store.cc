@@ -50,6 +50,7 @@ struct OperationMetrics {
         delete_message(operation_seconds(metrics, "delete_message")),
         read_recent(operation_seconds(metrics, "read_recent")),
         start_turn(operation_seconds(metrics, "start_turn")),
+        find_turn(operation_seconds(metrics, "find_turn")),
         finish_turn(operation_seconds(metrics, "finish_turn")) {}
 
   telemetry::Histogram& create_conversation;
@@ -63,6 +64,7 @@ struct OperationMetrics {
   telemetry::Histogram& delete_message;
   telemetry::Histogram& read_recent;
   telemetry::Histogram& start_turn;
+  telemetry::Histogram& find_turn;
   telemetry::Histogram& finish_turn;
 };
 
@@ -293,6 +295,15 @@ Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
   reply.message.timestamp_s = placed.timestamp_s;
   started.reply = std::move(reply.message);
   co_return started;
+}
+
+Task<std::optional<StartedTurn>> RocksDbStore::find_turn(UserId user,
+                                                         std::optional<ConversationId> id,
+                                                         IdempotencyKey key) {
+  Timer timer(impl_->operations.find_turn);
+  IdempotentRequest request(user, std::move(key));
+  auto look = [user, id, request](const Reader& reader) { return reader.turn(user, id, request); };
+  co_return co_await impl_->read(std::move(look));
 }
 
 Task<Conversation> RocksDbStore::finish_turn(UserId user, ConversationId id, Message reply) {

@@ -14,6 +14,7 @@ constexpr std::size_t kTimestampBytes = 8;
 constexpr std::uint64_t kPinned = 1;
 constexpr std::uint64_t kArchived = 2;
 constexpr std::uint64_t kHasTtl = 4;
+constexpr std::uint64_t kHeld = 8;
 constexpr std::uint64_t kHasUsage = 1;
 constexpr std::uint64_t kHasOwner = 2;
 
@@ -138,8 +139,10 @@ void encode(const ConversationRecord& record, std::string& out) {
   put_unsigned(out, conversation.message_count);
   put_unsigned(out, conversation.version);
   put_unsigned(out, (conversation.pinned ? kPinned : 0) | (conversation.archived ? kArchived : 0) |
-                        (conversation.ttl_seconds ? kHasTtl : 0));
+                        (conversation.ttl_seconds ? kHasTtl : 0) |
+                        (conversation.held_until_s != 0 ? kHeld : 0));
   if (conversation.ttl_seconds) put_signed(out, *conversation.ttl_seconds);
+  if (conversation.held_until_s != 0) put_signed(out, conversation.held_until_s);
   out.append(record.last_message_id.raw());
   put_signed(out, record.expiry_indexed_at_s);
   put_unsigned(out, record.details_generation);
@@ -162,6 +165,7 @@ ConversationRecord decode_conversation(std::string_view value) {
   conversation.pinned = (flags & kPinned) != 0;
   conversation.archived = (flags & kArchived) != 0;
   if ((flags & kHasTtl) != 0) conversation.ttl_seconds = in.signed_number();
+  if ((flags & kHeld) != 0) conversation.held_until_s = in.signed_number();
   record.last_message_id = MessageId(in.uuid());
   record.expiry_indexed_at_s = in.signed_number();
   record.details_generation = in.unsigned_number();

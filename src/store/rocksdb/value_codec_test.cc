@@ -86,6 +86,8 @@ TEST(ValueCodec, EveryRecordRoundTrips) {
   auto conversation = conversation_sample();
   EXPECT_EQ(decode_conversation(encoded(conversation)), conversation);
   EXPECT_EQ(decode_conversation(encoded(ConversationRecord{})), ConversationRecord{});
+  conversation.conversation.held_until_s = 1'700'000'700;
+  EXPECT_EQ(decode_conversation(encoded(conversation)), conversation);
   EXPECT_EQ(decode_message(encoded(message_sample())), message_sample());
   EXPECT_EQ(decode_message(encoded(MessageRecord{})), MessageRecord{});
   EXPECT_EQ(decode_idempotency(encoded(idempotency_sample())), idempotency_sample());

@@ -50,7 +50,7 @@ class WriteGroup {
   ConversationId next_conversation_id();
   // Adds a new one; its id was given by next_conversation_id.
   ConversationCache::Entry& add_conversation(const std::string& key, ConversationRecord record);
-  // To be called before each change, and `index_expiry` after one of the time to live.
+  // To be called before each change, and `index_expiry` after one that may make it expire sooner.
   void change(ConversationCache::Entry& entry) { cache_.mark_dirty(entry); }
   void index_expiry(ConversationCache::Entry& entry);
   // Its entry in the index has come due, but it has been active since.

@@ -110,6 +110,40 @@ TEST_P(StoreConformance, TheNewestMessagesComeWithTheirConversation) {
   EXPECT_TRUE(run_task(store().read_recent(alice_, conversation.id, 0))->messages.empty());
 }
 
+TEST_P(StoreConformance, MessagesWithoutATextTakeNoPlaceAmongTheNewest) {
+  auto conversation = create(alice_);
+  auto recent = [&](std::size_t limit) {
+    return *run_task(store().read_recent(alice_, conversation.id, limit));
+  };
+  EXPECT_EQ(recent(3).newest, std::nullopt);
+  append(conversation, "1");
+  for (int i = 2; i <= 3; ++i) {
+    finish(start(conversation, std::to_string(i)), "");  // an answer that failed
+  }
+  auto running = start(conversation, "4");
+  EXPECT_THAT(texts(recent(3).messages), ElementsAre("2", "3", "4"));
+  EXPECT_THAT(texts(recent(9).messages), ElementsAre("1", "2", "3", "4"));
+  EXPECT_EQ(recent(3).newest, running.reply.id);
+  EXPECT_EQ(recent(0).newest, running.reply.id);
+  EXPECT_TRUE(recent(0).messages.empty());
+  finish(running, "answer");
+  EXPECT_THAT(texts(recent(3).messages), ElementsAre("3", "4", "answer"));
+}
+
+TEST_P(StoreConformance, TheSearchForATextEndsAfterABoundedNumberOfMessages) {
+  constexpr std::size_t kLimit = 2;
+  auto conversation = create(alice_);
+  for (int i = 1; i <= 3; ++i) append(conversation, std::to_string(i));
+  Message last;
+  // The last that is looked at is "3".
+  for (std::size_t i = 1; i < recent_rows(kLimit); ++i) last = append(conversation, "");
+  auto recent = run_task(store().read_recent(alice_, conversation.id, kLimit));
+  EXPECT_THAT(texts(recent->messages), ElementsAre("3"));
+  EXPECT_EQ(recent->newest, last.id);
+  append(conversation, "");
+  EXPECT_TRUE(run_task(store().read_recent(alice_, conversation.id, kLimit))->messages.empty());
+}
+
 TEST_P(StoreConformance, ALargeMessageSurvives) {
   auto conversation = create(alice_);
   std::string content;

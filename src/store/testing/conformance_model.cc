@@ -14,7 +14,7 @@ std::string describe(const Conversation& c) {
   out << "conversation " << c.id.to_string() << " of " << c.user_id.value() << " '" << c.title
       << "' " << c.created_at_s << ' ' << c.updated_at_s << ' ' << c.message_count << ' '
       << c.pinned << c.archived << ' ' << c.system_prompt.size() << ' '
-      << c.ttl_seconds.value_or(-1);
+      << c.ttl_seconds.value_or(-1) << ' ' << c.expires_at_s().value_or(-1);
   for (const auto& [name, value] : c.metadata) out << ' ' << name << '=' << value;
   return out.str();
 }
@@ -37,12 +37,8 @@ std::string describe(const std::vector<T>& values) {
 }
 
 std::string describe(const RecentMessages& recent) {
-  return describe(recent.conversation) + '\n' + describe(recent.messages);
-}
-
-template <class T>
-std::string describe(const std::optional<T>& value) {
-  return value ? describe(*value) : "nothing";
+  return describe(recent.conversation) + '\n' + describe(recent.messages) +
+         (recent.newest ? recent.newest->to_string() : "none");
 }
 
 std::string describe(const CreatedConversation& made) {
@@ -61,6 +57,11 @@ std::string describe(const ConversationPage& page) {
 std::string describe(const MessagePage& page) {
   return describe(page.conversation) + '\n' + describe(page.messages) +
          (page.more ? "more" : "end");
+}
+
+template <class T>
+std::string describe(const std::optional<T>& value) {
+  return value ? describe(*value) : "nothing";
 }
 
 // A result, or the code of the error in its place.
@@ -145,7 +146,7 @@ NewConversation Comparison::new_conversation() {
 NewMessage Comparison::new_message() {
   NewMessage message;
   message.role = one_in(2) ? Role::kUser : Role::kAssistant;
-  message.content = std::string(draw(200), static_cast<char>('a' + draw(26)));
+  message.content = std::string(one_in(3) ? 0 : draw(200), static_cast<char>('a' + draw(26)));
   if (one_in(4)) message.metadata["n"] = std::to_string(draw(1000));
   if (one_in(4)) message.client_message_id = std::to_string(draw(1000));
   return message;
@@ -197,8 +198,12 @@ void Comparison::start() {
   }
   turn.prompt = new_message();
   turn.model = "model";
-  turn.lease_until_s = clock_.now_s() + 60;
+  turn.lease_until_s = clock_.now_s() + 1 + static_cast<std::int64_t>(draw(60));
   auto idempotency = key('t', turn.conversation_id.value_or(ConversationId()));
+  if (idempotency && one_in(2)) {
+    EXPECT_EQ(outcome_of(real_->find_turn(who, turn.conversation_id, *idempotency)).text,
+              outcome_of(model_.find_turn(who, turn.conversation_id, *idempotency)).text);
+  }
   auto real = outcome_of(real_->start_turn(who, turn, idempotency));
   if (real.value) {
     const auto& made = *real.value;

@@ -85,8 +85,6 @@ TEST_P(StoreConformance, AnAnswerIsInterruptedOnceItsServerIsGone) {
   advance_s(600);
   EXPECT_EQ(get(conversation, turn.reply.id)->status, MessageStatus::kInterrupted);
   EXPECT_EQ(list(conversation).messages.back().status, MessageStatus::kInterrupted);
-  auto recent = run_task(store().read_recent(alice_, conversation.id, 1));
-  EXPECT_EQ(recent->messages.back().status, MessageStatus::kInterrupted);
   EXPECT_EQ(get(conversation)->message_count, 2U);
   run_task(store().delete_message(alice_, conversation.id, turn.reply.id));
   EXPECT_THAT(contents(conversation), ElementsAre("prompt"));
@@ -130,6 +128,90 @@ TEST_P(StoreConformance, AConversationDeletedDuringATurnDoesNotComeBack) {
   EXPECT_EQ(store().stats().messages, 0U);
 }
 
+TEST_P(StoreConformance, AConversationDoesNotExpireWhileAnAnswerIsMadeInIt) {
+  auto conversation = create(alice_, "short", 60);
+  auto turn = start(conversation, "prompt", 600);
+  advance_s(599);
+  settle();
+  ASSERT_TRUE(get(conversation));
+  EXPECT_EQ(get(conversation)->expires_at_s(), clock().now_s() + 1);
+  EXPECT_EQ(get(conversation, turn.reply.id)->status, MessageStatus::kRunning);
+  EXPECT_EQ(run_task(store().list_conversations(alice_, 5, {})).conversations.size(), 1U);
+  EXPECT_EQ(finish(turn, "answer").expires_at_s(), clock().now_s() + 60);
+  advance_s(59);
+  settle();
+  EXPECT_THAT(contents(conversation), ElementsAre("prompt", "answer"));
+  advance_s(1);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  settle();
+  EXPECT_EQ(store().stats().conversations, 0U);
+  EXPECT_EQ(store().stats().messages, 0U);
+}
+
+TEST_P(StoreConformance, AShortAnswerPutsTheExpiryOffByNoMoreThanOtherActivity) {
+  auto conversation = create(alice_, "short", 60);
+  finish(start(conversation, "prompt", 600), "answer");
+  EXPECT_EQ(get(conversation)->expires_at_s(), clock().now_s() + 60);
+  advance_s(60);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  settle();
+  EXPECT_EQ(store().stats().conversations, 0U);
+}
+
+TEST_P(StoreConformance, AnAnswerThatNeverComesHoldsItsConversationForItsLease) {
+  auto conversation = create(alice_, "short", 60);
+  auto turn = start(conversation, "prompt", 100);
+  reopen();
+  advance_s(99);
+  settle();
+  EXPECT_TRUE(get(conversation));
+  advance_s(1);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  auto reply = turn.reply;
+  reply.status = MessageStatus::kComplete;
+  EXPECT_EQ(error_of(store().finish_turn(alice_, conversation.id, reply)), ErrorCode::kNotFound);
+  settle();
+  EXPECT_EQ(store().stats().conversations, 0U);
+}
+
+TEST_P(StoreConformance, OfTurnsSideBySideNoneLosesItsAnswerToExpiry) {
+  auto conversation = create(alice_, "short", 5);
+  auto first = start(conversation, "1", 100);
+  auto same = start(conversation, "2", 100);
+  auto shorter = start(conversation, "3", 50);
+  auto longer = start(conversation, "4", 200);
+  finish(longer, "d");
+  advance_s(49);
+  settle();
+  finish(shorter, "c");
+  advance_s(45);
+  settle();
+  finish(first, "a");
+  advance_s(5);
+  settle();
+  finish(same, "b");
+  EXPECT_THAT(contents(conversation), ElementsAre("1", "a", "2", "b", "3", "c", "4", "d"));
+  // Gone once the last lease is over, at the latest.
+  advance_s(200);
+  EXPECT_EQ(get(conversation), std::nullopt);
+  settle();
+  EXPECT_EQ(store().stats().conversations, 0U);
+}
+
+TEST_P(StoreConformance, ATimeToLiveSetDuringATurnWaitsForItsEnd) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt", 600);
+  advance_s(100);
+  ConversationPatch patch;
+  patch.ttl_seconds = std::optional<std::int64_t>(10);
+  run_task(store().update_conversation(alice_, conversation.id, patch, {}));
+  advance_s(100);
+  settle();
+  EXPECT_EQ(finish(turn, "answer").expires_at_s(), clock().now_s() + 10);
+  advance_s(10);
+  EXPECT_EQ(get(conversation), std::nullopt);
+}
+
 TEST_P(StoreConformance, ARepeatedCreationReturnsTheConversationAsItIsByNow) {
   NewConversation fresh{"title", "", {}, std::nullopt};
   auto made = run_task(store().create_conversation(alice_, fresh, key("k")));
@@ -165,15 +247,33 @@ TEST_P(StoreConformance, AKeyWithAnotherRequestIsRefusedByName) {
   auto conversation = create(alice_);
   NewMessage message;
   run_task(store().append_message(alice_, conversation.id, message, key("k", 1)));
-  try {
-    run_task(store().append_message(alice_, conversation.id, message, key("k", 2)));
-    FAIL() << "the second request was taken";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kInvalid);
-    ASSERT_EQ(error.fields().size(), 1U);
-    EXPECT_EQ(error.fields()[0].field, "Idempotency-Key");
+  for (const char* field : {"Idempotency-Key", "client_message_id"}) {
+    auto again = key("k", 2);
+    again.field = field;
+    try {
+      run_task(store().append_message(alice_, conversation.id, message, again));
+      FAIL() << "the second request was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalid);
+      ASSERT_EQ(error.fields().size(), 1U);
+      EXPECT_EQ(error.fields()[0].field, field);
+    }
   }
   EXPECT_EQ(get(conversation)->message_count, 1U);
+}
+
+TEST_P(StoreConformance, AKeyIsOfTheConversationThatItsRequestNamed) {
+  auto conversation = create(alice_);
+  auto other = create(alice_);
+  run_task(store().append_message(alice_, conversation.id, {}, key("message")));
+  EXPECT_EQ(error_of(store().append_message(alice_, other.id, {}, key("message"))),
+            ErrorCode::kInvalid);
+  NewTurn turn;
+  turn.conversation_id = conversation.id;
+  run_task(store().start_turn(alice_, turn, key("turn")));
+  turn.conversation_id = other.id;
+  EXPECT_EQ(error_of(store().start_turn(alice_, turn, key("turn"))), ErrorCode::kInvalid);
+  EXPECT_EQ(get(other)->message_count, 0U);
 }
 
 TEST_P(StoreConformance, KeysOfDifferentUsersAreApart) {
@@ -183,15 +283,102 @@ TEST_P(StoreConformance, KeysOfDifferentUsersAreApart) {
   EXPECT_NE(first.conversation.id, second.conversation.id);
 }
 
-TEST_P(StoreConformance, ARepeatWhoseResultWasDeletedIsNotFound) {
+TEST_P(StoreConformance, ARepeatWhoseResultWasDeletedIsAConflict) {
+  constexpr auto kConflict = ErrorCode::kConflict;
   auto made = run_task(store().create_conversation(alice_, {}, key("conversation")));
   auto id = made.conversation.id;
   auto message = run_task(store().append_message(alice_, id, {}, key("message")));
   run_task(store().delete_message(alice_, id, message.message.id));
-  EXPECT_EQ(error_of(store().append_message(alice_, id, {}, key("message"))), ErrorCode::kNotFound);
+  EXPECT_EQ(error_of(store().append_message(alice_, id, {}, key("message"))), kConflict);
+  NewTurn turn;
+  turn.conversation_id = id;
+  auto started = run_task(store().start_turn(alice_, turn, key("turn")));
+  finish(started, "answer");
+  run_task(store().delete_message(alice_, id, started.reply.id));
+  EXPECT_EQ(error_of(store().start_turn(alice_, turn, key("turn"))), kConflict);
+  EXPECT_EQ(get(made.conversation)->message_count, 1U);
   run_task(store().delete_conversation(alice_, id, {}));
-  EXPECT_EQ(error_of(store().create_conversation(alice_, {}, key("conversation"))),
-            ErrorCode::kNotFound);
+  EXPECT_EQ(error_of(store().create_conversation(alice_, {}, key("conversation"))), kConflict);
+  settle();
+  EXPECT_EQ(error_of(store().create_conversation(alice_, {}, key("conversation"))), kConflict);
+  // Here the conversation that the call names is not there.
+  EXPECT_EQ(error_of(store().append_message(alice_, id, {}, key("message"))), ErrorCode::kNotFound);
+  EXPECT_EQ(error_of(store().start_turn(alice_, turn, key("turn"))), ErrorCode::kNotFound);
+}
+
+TEST_P(StoreConformance, ARepeatWhoseConversationIsGoneIsAConflictWhereItMadeIt) {
+  NewTurn turn;
+  turn.new_conversation.emplace();
+  auto deleted = run_task(store().start_turn(alice_, turn, key("deleted")));
+  run_task(store().delete_conversation(alice_, deleted.conversation.id, {}));
+  EXPECT_EQ(error_of(store().start_turn(alice_, turn, key("deleted"))), ErrorCode::kConflict);
+  NewConversation fresh;
+  fresh.ttl_seconds = 60;
+  run_task(store().create_conversation(alice_, fresh, key("expired")));
+  advance_s(60);
+  EXPECT_EQ(error_of(store().create_conversation(alice_, fresh, key("expired"))),
+            ErrorCode::kConflict);
+}
+
+TEST_P(StoreConformance, ATurnIsFoundByItsKeyAsItIsByNow) {
+  auto conversation = create(alice_);
+  NewTurn turn;
+  turn.conversation_id = conversation.id;
+  turn.prompt.content = "prompt";
+  turn.lease_until_s = clock().now_s() + 60;
+  auto find = [&] { return run_task(store().find_turn(alice_, conversation.id, key("k"))); };
+  EXPECT_FALSE(find());
+  auto made = run_task(store().start_turn(alice_, turn, key("k")));
+  auto running = find();
+  ASSERT_TRUE(running);
+  EXPECT_TRUE(running->replayed);
+  EXPECT_EQ(running->conversation, made.conversation);
+  EXPECT_EQ(running->prompt, made.prompt);
+  EXPECT_EQ(running->reply, made.reply);
+  finish(made, "answer");
+  reopen();
+  EXPECT_EQ(find()->reply.content, "answer");
+  EXPECT_EQ(find()->conversation, get(conversation));
+  EXPECT_EQ(store().stats().messages, 2U);
+  advance_s(limits::kIdempotencySeconds);
+  EXPECT_FALSE(find());
+}
+
+TEST_P(StoreConformance, ATurnThatMadeItsConversationIsFoundByItsKey) {
+  NewTurn turn;
+  turn.new_conversation.emplace();
+  auto made = run_task(store().start_turn(alice_, turn, key("k")));
+  auto found = run_task(store().find_turn(alice_, std::nullopt, key("k")));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->reply, made.reply);
+  EXPECT_FALSE(run_task(store().find_turn(bob_, std::nullopt, key("k"))));
+}
+
+TEST_P(StoreConformance, FindingATurnFailsAsItsRepeatWould) {
+  auto conversation = create(alice_);
+  auto other = create(alice_);
+  NewTurn turn;
+  turn.conversation_id = conversation.id;
+  auto made = run_task(store().start_turn(alice_, turn, key("k", 1)));
+  auto find = [&](const ConversationId& id, std::uint8_t fingerprint) {
+    return error_of(store().find_turn(alice_, id, key("k", fingerprint)));
+  };
+  EXPECT_EQ(find(conversation.id, 1), std::nullopt);
+  EXPECT_EQ(find(conversation.id, 2), ErrorCode::kInvalid);
+  EXPECT_EQ(find(other.id, 1), ErrorCode::kInvalid);
+  EXPECT_EQ(find(no_conversation_, 1), ErrorCode::kNotFound);
+  EXPECT_EQ(error_of(store().find_turn(bob_, conversation.id, key("k"))), ErrorCode::kNotFound);
+  finish(made, "answer");
+  run_task(store().delete_message(alice_, conversation.id, made.prompt.id));
+  EXPECT_EQ(find(conversation.id, 1), ErrorCode::kConflict);
+  run_task(store().delete_conversation(alice_, conversation.id, {}));
+  EXPECT_EQ(find(conversation.id, 1), ErrorCode::kNotFound);
+
+  turn.conversation_id.reset();
+  turn.new_conversation.emplace();
+  auto born = run_task(store().start_turn(alice_, turn, key("born")));
+  run_task(store().delete_conversation(alice_, born.conversation.id, {}));
+  EXPECT_EQ(error_of(store().find_turn(alice_, {}, key("born"))), ErrorCode::kConflict);
 }
 
 TEST_P(StoreConformance, AKeyIsForgottenAfterItsTime) {

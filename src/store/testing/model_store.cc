@@ -41,16 +41,28 @@ Message ModelStore::seen(Held& held, const MessageId& id) {
   return seen(found->second);
 }
 
+ModelStore::Held& ModelStore::get_made(const UserId& user, const ConversationId& id) {
+  auto* held = find(user, id);
+  if (held == nullptr) throw result_deleted();
+  return *held;
+}
+
+Message ModelStore::seen_made(Held& held, const MessageId& id) {
+  if (!held.messages.contains(id)) throw result_deleted();
+  return seen(held, id);
+}
+
 ModelStore::Remembered* ModelStore::earlier(const UserId& user,
-                                            const std::optional<IdempotencyKey>& key) {
+                                            const std::optional<IdempotencyKey>& key,
+                                            const std::optional<ConversationId>& conversation) {
   if (!key) return nullptr;
   auto found = remembered_.find({user, key->key});
   if (found == remembered_.end() || found->second.request.expires_at_s <= clock_.now_s()) {
     return nullptr;
   }
-  if (found->second.request.fingerprint != key->fingerprint) {
-    throw invalid_field("Idempotency-Key", "This key was used before, with another request.");
-  }
+  bool same = found->second.request.fingerprint == key->fingerprint &&
+              (!conversation || *conversation == found->second.conversation);
+  if (!same) throw key_reused(*key);
   return &found->second;
 }
 
@@ -103,8 +115,8 @@ ModelStore::Kept& ModelStore::append(Held& held, NewMessage from) {
 Task<CreatedConversation> ModelStore::create_conversation(UserId user, NewConversation conversation,
                                                           std::optional<IdempotencyKey> key) {
   std::scoped_lock lock(mutex_);
-  if (auto* made = earlier(user, key)) {
-    co_return CreatedConversation{get(user, made->conversation).conversation, true};
+  if (auto* made = earlier(user, key, std::nullopt)) {
+    co_return CreatedConversation{get_made(user, made->conversation).conversation, true};
   }
   auto& held = add(user, std::move(conversation));
   remember(user, key, {{}, held.conversation.id, {}, {}});
@@ -171,8 +183,8 @@ Task<AppendedMessage> ModelStore::append_message(UserId user, ConversationId id,
                                                  std::optional<IdempotencyKey> key) {
   std::scoped_lock lock(mutex_);
   auto& held = get(user, id);
-  if (auto* made = earlier(user, key)) {
-    co_return AppendedMessage{seen(held, made->message), true};
+  if (auto* made = earlier(user, key, id)) {
+    co_return AppendedMessage{seen_made(held, made->message), true};
   }
   auto& kept = append(held, std::move(message));
   ++held.conversation.version;
@@ -232,27 +244,26 @@ Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, Convers
   std::scoped_lock lock(mutex_);
   auto* held = find(user, id);
   if (held == nullptr) co_return std::nullopt;
-  RecentMessages recent{held->conversation, {}};
-  auto skip = held->messages.size() - std::min(limit, held->messages.size());
-  for (const auto& [message_id, kept] : held->messages) {
-    if (skip > 0) {
-      --skip;
-    } else {
-      recent.messages.push_back(seen(kept));
-    }
+  RecentMessages recent{held->conversation, {}, {}};
+  if (!held->messages.empty()) recent.newest = held->messages.rbegin()->first;
+  auto left = recent_rows(limit);
+  for (auto at = held->messages.rbegin(); at != held->messages.rend() && left > 0; ++at, --left) {
+    bool wanted = recent.messages.size() < limit && !at->second.message.content.empty();
+    if (wanted) recent.messages.insert(recent.messages.begin(), seen(at->second));
   }
   co_return recent;
+}
+
+StartedTurn ModelStore::replay(const UserId& user, const Remembered& made) {
+  auto& held = get_made(user, made.conversation);
+  return {held.conversation, seen_made(held, made.message), seen_made(held, made.reply), true};
 }
 
 Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
                                          std::optional<IdempotencyKey> key) {
   std::scoped_lock lock(mutex_);
   if (turn.conversation_id) get(user, *turn.conversation_id);
-  if (auto* made = earlier(user, key)) {
-    auto& held = get(user, made->conversation);
-    co_return StartedTurn{held.conversation, seen(held, made->message), seen(held, made->reply),
-                          true};
-  }
+  if (auto* made = earlier(user, key, turn.conversation_id)) co_return replay(user, *made);
   bool is_new = turn.new_conversation.has_value();
   auto& held =
       is_new ? add(user, std::move(*turn.new_conversation)) : get(user, *turn.conversation_id);
@@ -263,9 +274,20 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   reply.message.status = MessageStatus::kRunning;
   reply.message.model = turn.model;
   reply.lease_until_s = turn.lease_until_s;
+  hold(held.conversation, turn.lease_until_s, clock_.now_s());
   if (!is_new) ++held.conversation.version;
   remember(user, key, {{}, held.conversation.id, prompt.id, reply.message.id});
   co_return StartedTurn{held.conversation, prompt, reply.message, false};
+}
+
+Task<std::optional<StartedTurn>> ModelStore::find_turn(UserId user,
+                                                       std::optional<ConversationId> id,
+                                                       IdempotencyKey key) {
+  std::scoped_lock lock(mutex_);
+  if (id) get(user, *id);
+  auto* made = earlier(user, key, id);
+  if (made == nullptr) co_return std::nullopt;
+  co_return replay(user, *made);
 }
 
 Task<Conversation> ModelStore::finish_turn(UserId user, ConversationId id, Message reply) {
@@ -277,6 +299,7 @@ Task<Conversation> ModelStore::finish_turn(UserId user, ConversationId id, Messa
     reply.timestamp_s = clock_.now_s();
     found->second.message = std::move(reply);
     held.conversation.updated_at_s = clock_.now_s();
+    release(held.conversation, found->second.lease_until_s);
     ++held.conversation.version;
   }
   co_return held.conversation;

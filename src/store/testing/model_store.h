@@ -40,6 +40,8 @@ class ModelStore : public Store {
                                                   std::size_t limit) override;
   Task<StartedTurn> start_turn(UserId user, NewTurn turn,
                                std::optional<IdempotencyKey> key) override;
+  Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
+                                             IdempotencyKey key) override;
   Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) override;
   StoreStats stats() override;
   std::string not_ready_reason() override { return {}; }
@@ -66,7 +68,12 @@ class ModelStore : public Store {
   Held& get(const UserId& user, const ConversationId& id);
   Message seen(const Kept& kept) const;
   Message seen(Held& held, const MessageId& id);
-  Remembered* earlier(const UserId& user, const std::optional<IdempotencyKey>& key);
+  // Of what an earlier request made: result_deleted where it is gone.
+  Held& get_made(const UserId& user, const ConversationId& id);
+  Message seen_made(Held& held, const MessageId& id);
+  StartedTurn replay(const UserId& user, const Remembered& made);
+  Remembered* earlier(const UserId& user, const std::optional<IdempotencyKey>& key,
+                      const std::optional<ConversationId>& conversation);
   void remember(const UserId& user, const std::optional<IdempotencyKey>& key, Remembered made);
   Held& add(const UserId& user, NewConversation from);
   Kept& append(Held& held, NewMessage from);
