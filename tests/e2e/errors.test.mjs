@@ -73,6 +73,20 @@ describe('errors', () => {
     }
   });
 
+  test('however many fields are wrong, the answer is small and says how many', async () => {
+    const count = 100_000;
+    const body = `{${Array.from({ length: count }, (_, i) => `"🚂${i}":1`).join()}}`;
+    const metadata = `{"metadata":{${Array.from({ length: count }, (_, i) => `"${'é'.repeat(20)}${i}":1`).join()}}}`;
+    const long = `{"${'€'.repeat(100_000)}":1}`;
+    for (const { method, path } of withBodies()) {
+      for (const sent of [body, metadata, long]) {
+        const answer = await alice.call(method, path, { body: sent, contentType: kJson, expect: 422 });
+        assert.ok(answer.text.length < 10_000, `${answer.text.length} characters`);
+        if (sent === body) assert.match(answer.json.detail, /\b10000\d invalid fields; 999(68|69) of them/);
+      }
+    }
+  });
+
   test('every wrong field is named at once', async () => {
     const answer = await alice.post(`/conversations/${conversation.conversation_id}/messages`,
                                     { role: 5, content: 6, metadata: { a: 7 }, client_message_id: 8, extra: 9 }, { expect: 422 });
