@@ -109,6 +109,22 @@ describe('errors', () => {
     }
   });
 
+  test('a header that says who or what a request is counts once', async () => {
+    const count = async () => (await alice.conversation(conversation.conversation_id)).conversation.message_count;
+    const before = await count();
+    const send = async (extra, check) => {
+      const body = JSON.stringify({ content: 'twice' });
+      const lines = [`POST /conversations/${conversation.conversation_id}/messages HTTP/1.1`, 'Host: x', `Content-Type: ${kJson}`,
+                     `Content-Length: ${body.length}`, 'Connection: close', ...extra, '', body];
+      assert.match((await rawSocket(server.baseUrl, lines.join('\r\n'), { end: false })).toString(), check);
+    };
+    const token = `Authorization: Bearer ${alice.token}`;
+    await send([token, 'Idempotency-Key: a', 'idempotency-key: a'], /^HTTP\/1\.1 400 /);
+    await send([token, token], /^HTTP\/1\.1 401 [\s\S]*WWW-Authenticate: Bearer/i);
+    await send([token, 'authorization: Bearer x'], /^HTTP\/1\.1 401 /);
+    assert.equal(await count(), before);
+  });
+
   test('a body of another type is 415', async () => {
     for (const { method, path, operation } of withBodies()) {
       const body = JSON.stringify(operation.requestBody.content[kJson].example);
