@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { followPages } from './client.mjs';
 import { startServer } from './server.mjs';
@@ -147,6 +148,29 @@ describe('messages', () => {
     assert.equal(messages.length, count);
     assert.deepEqual(ids(messages), [...ids(messages)].sort());
     assert.equal(new Set(messages.map((message) => message.content)).size, count);
+  });
+
+  test('a conversation deleted while it is read ends the list short, and is no error of the server', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    // More than the sockets of both sides hold.
+    const count = 32;
+    for (let i = 0; i < count; i += 1) await alice.append(id, 'x'.repeat(kMiB));
+    const url = new URL(`/conversations/${id}`, server.baseUrl);
+    const response = await new Promise((resolve, reject) => {
+      http.get(url, { headers: { Authorization: `Bearer ${alice.token}`, 'X-Request-Id': 'slow-reader' } }, resolve).on('error', reject);
+    });
+    assert.equal(response.statusCode, 200);  // nothing reads its body yet
+    await alice.delete(`/conversations/${id}`, { expect: 204 });
+    let bytes = 0;
+    response.on('data', (piece) => { bytes += piece.length; });
+    const error = await new Promise((resolve) => { response.on('error', resolve).on('end', resolve); });
+    assert.equal(error?.code, 'ECONNRESET', 'the list looks whole');
+    assert.equal(response.complete, false);
+    assert.ok(bytes > 0 && bytes < count * kMiB, `${bytes} bytes came`);
+    assert.equal((await server.logOf('slow-reader')).cut_off, true);
+    await alice.get('/conversations', { expect: 200 });
+    assert.deepEqual(server.logs().filter((line) => line.level === 'error'), []);
+    assert.ok(server.logs().some((line) => line.event === 'http.stream_cut' && line.level === 'info'));
   });
 
   test('1 MiB of content is kept to the byte, one byte more is refused', async () => {

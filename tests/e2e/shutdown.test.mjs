@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { describe, test } from 'node:test';
 import { afterwards } from './cleanup.mjs';
 import { rawSocket } from './client.mjs';
@@ -63,6 +64,22 @@ describe('shutdown', () => {
     await server.start();
     const { messages } = await (await server.client('alice')).conversation(id);
     assert.deepEqual(messages.map((message) => [message.role, message.status]), [['user', undefined], ['assistant', 'interrupted']]);
+  });
+
+  test('those who wait to be accepted are answered first', async (t) => {
+    const server = await startServer();
+    afterwards(t, () => server.close());
+    server.signal('SIGSTOP');
+    const request = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n';
+    const waiting = Array.from({ length: 40 }, () => rawSocket(server.baseUrl, request, { end: false }));
+    const { hostname, port } = new URL(server.baseUrl);
+    await new Promise((resolve, reject) => {  // connects after those, so they are all waiting
+      net.connect(Number(port), hostname, resolve).on('error', reject).unref();
+    });
+    server.signal('SIGTERM');
+    server.signal('SIGCONT');
+    for (const answer of await Promise.all(waiting)) assert.match(answer.toString(), /^HTTP\/1\.1 200 /);
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
   });
 
   test('a running turn is finished, its client answered, and everything is there after', async (t) => {
