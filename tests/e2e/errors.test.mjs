@@ -1,9 +1,9 @@
 // Whatever a client sends, the answer is one that the contract lists, and never a 5xx.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { contract } from './contract.mjs';
 import { rawRequest, rawSocket } from './client.mjs';
-import { startServer } from './server.mjs';
+import { serverOfSuite } from './setup.mjs';
 
 const kJson = 'application/json';
 
@@ -12,13 +12,11 @@ describe('errors', () => {
   let alice;
   let conversation;
   let message;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
+  serverOfSuite({}, async (made) => {
+    ({ server, alice } = made);
     conversation = await alice.createConversation({ title: 'target' });
     message = await alice.append(conversation.conversation_id, 'hello');
   });
-  after(() => server?.close());
 
   // Every operation that takes a body, its path filled in.
   const withBodies = () => contract.operations().filter(({ operation }) => operation.requestBody).map((one) => ({

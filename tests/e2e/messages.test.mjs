@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { followPages } from './client.mjs';
-import { startServer } from './server.mjs';
+import { serverOfSuite } from './setup.mjs';
 
 const kMiB = 1024 * 1024;
 const ids = (messages) => messages.map((message) => message.message_id);
@@ -10,11 +10,7 @@ const ids = (messages) => messages.map((message) => message.message_id);
 describe('messages', () => {
   let server;
   let alice;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-  });
-  after(() => server?.close());
+  serverOfSuite({}, (made) => ({ server, alice } = made));
 
   async function conversationOf(count) {
     const { conversation_id: id } = await alice.createConversation();

@@ -1,10 +1,10 @@
 // Request ids, the log and the metrics: what an operator sees, and what nobody may.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { rawRequest } from './client.mjs';
 import { contract } from './contract.mjs';
-import { scripts, startFakeUpstream } from './fake_upstream.mjs';
-import { startServer } from './server.mjs';
+import { scripts } from './fake_upstream.mjs';
+import { serverOfSuite } from './setup.mjs';
 import { until } from './wait.mjs';
 
 const kSecret = 'sq7Zk9 private words';
@@ -12,11 +12,7 @@ const kSecret = 'sq7Zk9 private words';
 describe('request ids and the log', () => {
   let server;
   let alice;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-  });
-  after(() => server?.close());
+  serverOfSuite({}, (made) => ({ server, alice } = made));
 
   test('a client\'s own request id is used; a bad one is not, and is no way into the log', async () => {
     for (const id of ['abc', 'A-b_c.9', 'x'.repeat(128)]) {
@@ -85,15 +81,7 @@ describe('metrics and health', () => {
   let server;
   let upstream;
   let alice;
-  before(async () => {
-    upstream = await startFakeUpstream();
-    server = await startServer({ args: upstream.flags });
-    alice = await server.client('alice');
-  });
-  after(async () => {
-    await server?.close();
-    await upstream?.close();
-  });
+  serverOfSuite({ upstream: true }, (made) => ({ server, upstream, alice } = made));
 
   async function scrape() {
     const { status, headers, bytes } = await rawRequest(server.adminUrl, 'GET', '/metrics', { check: false });

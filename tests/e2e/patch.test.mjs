@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { startServer } from './server.mjs';
+import { describe, test } from 'node:test';
+import { serverOfSuite } from './setup.mjs';
 
 describe('PATCH, ETag and If-Match', () => {
   let server;
   let alice;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-  });
-  after(() => server?.close());
+  serverOfSuite({}, (made) => ({ server, alice } = made));
 
   const path = (conversation) => `/conversations/${conversation.conversation_id}`;
 
