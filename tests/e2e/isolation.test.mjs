@@ -161,6 +161,20 @@ describe('isolation', () => {
     }
   });
 
+  test('a turn in another\'s conversation is refused before a word of it is written', async () => {
+    const list = async (client) => (await client.get('/conversations', { expect: 200 })).text;
+    const before = [await list(alice), await list(bob)];
+    const query = { conversation_id: ids.conversation_id };
+    const headers = { 'Idempotency-Key': 'bob tries' };
+    for (const [fields, more] of [[{}, {}], [{ stream: true }, {}], [{}, { Accept: 'text/event-stream' }], [{}, headers], [{ client_message_id: 'c' }, {}]]) {
+      const answer = await bob.post('/generate', { prompt: 'intruding', ...fields }, { query, headers: more, expect: 404 });
+      assert.match(answer.header('content-type'), /^application\/problem\+json/);
+    }
+    assert.deepEqual([await list(alice), await list(bob)], before);
+    assert.equal((await alice.get(`/conversations/${ids.conversation_id}`, { expect: 200 })).text, whole);
+    await bob.post('/generate', { prompt: 'at home' }, { headers, expect: 200 });  // not even the key was kept
+  });
+
   test('a user whose name begins with another\'s, or looks odd, sees nothing of theirs', async () => {
     for (const name of ['alic', 'alice2', 'alice ', 'Alice', 'alice\u0001', 'alice/../alice', '%61lice', 'älice']) {
       const other = await server.client(name).catch(() => undefined);  // `colloquy token` may refuse the name

@@ -5,6 +5,7 @@ import { followPages } from './client.mjs';
 import { serverOfSuite } from './setup.mjs';
 
 const kMiB = 1024 * 1024;
+const kSomeId = '01932f3e-5c0a-7000-8000-00000000000a';
 const ids = (messages) => messages.map((message) => message.message_id);
 
 describe('messages', () => {
@@ -118,6 +119,53 @@ describe('messages', () => {
     assert.deepEqual(ids((await get({ limit: 4, before: all[5] })).messages), all.slice(1, 5));
     assert.deepEqual(ids((await get({ limit: 2, after: all[5] })).messages), all.slice(6, 8));
     assert.equal((await get({ limit: 1 })).conversation.message_count, 9);
+  });
+
+  test('the conversation gives a page before a message, and all after one', async () => {
+    const { id, messages } = await conversationOf(57);
+    const all = ids(messages);
+    const get = async (query) => ids((await alice.get(`/conversations/${id}`, { query, expect: 200 })).json.messages);
+    assert.deepEqual(await get({ before: all[55] }), all.slice(5, 55));
+    assert.deepEqual(await get({ before: all[3] }), all.slice(0, 3));
+    assert.deepEqual(await get({ before: all[0] }), []);
+    assert.deepEqual(await get({ after: all[1] }), all.slice(2));
+    assert.deepEqual(await get({ after: all[56] }), []);
+    assert.deepEqual(await get({ limit: 200 }), all);
+  });
+
+  test('before and after are places in time, whether there is a message or not', async () => {
+    const { path, messages } = await conversationOf(4);
+    const between = await conversationOf(1);  // a later message, of another conversation
+    const later = (await alice.post(path, { content: 'later' }, { expect: 201 })).json.message_id;
+    const all = [...ids(messages), later];
+    const elsewhere = between.messages[0].message_id;
+    const get = async (query) => ids((await alice.get(path, { query, expect: 200 })).json);
+    assert.deepEqual(await get({ before: elsewhere }), all.slice(0, 4));
+    assert.deepEqual(await get({ after: elsewhere }), [later]);
+    const [first, last] = ['00000000-0000-7000-8000-000000000000', 'ffffffff-ffff-7fff-bfff-ffffffffffff'];
+    assert.deepEqual(await get({ after: first }), all);
+    assert.deepEqual(await get({ before: last }), all);
+    assert.deepEqual(await get({ before: first }), []);
+    assert.deepEqual(await get({ after: last }), []);
+  });
+
+  test('the greatest page is 200, of a name given twice the last counts, and empty is no error', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const path = `/conversations/${id}/messages`;
+    for (const query of ['', '?limit=200', `?before=${kSomeId}`, `?after=${kSomeId}&limit=1`]) {
+      const answer = await alice.get(path + query, { expect: 200 });
+      assert.deepEqual(answer.json, [], query);
+      assert.equal(answer.header('link'), undefined, query);
+      assert.deepEqual((await alice.get(`/conversations/${id}${query}`, { expect: 200 })).json.messages, []);
+    }
+    for (let i = 0; i < 4; i += 1) await Promise.all(Array.from({ length: 51 }, (_, k) => alice.append(id, `m${i * 51 + k}`)));
+    const pages = await followPages(alice, `${path}?limit=200`, 'prev');
+    assert.deepEqual(pages.map((page) => page.length), [200, 4]);
+    assert.equal((await alice.get(`${path}?limit=7&limit=3`, { expect: 200 })).json.length, 3);
+    for (const name of ['before', 'after']) {
+      await alice.get(path, { query: { [name]: kSomeId.toUpperCase() }, expect: 422 });
+      await alice.get(path, { query: { [name]: '' }, expect: 422 });
+    }
   });
 
   test('before and after together are refused, and so are limits out of bounds', async () => {

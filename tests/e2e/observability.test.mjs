@@ -121,6 +121,20 @@ describe('metrics and health', () => {
     assert.equal(await total(/tokens_total$/), tokens + 18);
   });
 
+  test('refused tokens are counted, by route and not by token', async () => {
+    const refused = async () => (await scrape()).samples
+      .filter((sample) => sample.name === 'colloquy_http_requests_total' && sample.labels.status === '401');
+    const of = (samples, route, method) => samples.find(({ labels }) => labels.route === route && labels.method === method)?.value ?? 0;
+    const before = await refused();
+    const bad = [undefined, 'nonsense', `${alice.token}x`, 'a.b.c', alice.token.slice(1)];
+    for (const token of bad) await alice.as(token).get('/conversations', { expect: 401 });
+    for (const token of bad.slice(3)) await alice.as(token).post('/generate', { prompt: 'x' }, { expect: 401 });
+    const after = await refused();
+    assert.equal(of(after, '/conversations', 'GET'), of(before, '/conversations', 'GET') + 5);
+    assert.equal(of(after, '/generate', 'POST'), of(before, '/generate', 'POST') + 2);
+    for (const { labels } of after) assert.deepEqual(Object.keys(labels).sort(), ['method', 'route', 'status']);
+  });
+
   test('a wild path or method does not grow the metrics', async () => {
     const headers = { Authorization: `Bearer ${alice.token}` };
     const before = (await scrape()).samples.length;

@@ -17,7 +17,7 @@ export const binary = process.env.COLLOQUY_BINARY ??
 const kSanitizerReport = /(Address|Thread|Leak|Memory|UndefinedBehavior)Sanitizer|runtime error:/;
 
 // The tests' own environment without what would change the program's settings.
-function cleanEnvironment(extra) {
+export function cleanEnvironment(extra = {}) {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('COLLOQUY_') && !/^(OPENAI_|HTTPS?_PROXY|https?_proxy)/.test(name));
   return { ...Object.fromEntries(kept), ...extra };
