@@ -148,7 +148,7 @@ class ServerProcess {
     api_ = std::make_unique<api::Api>(
         services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
     auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",
-                                   "Log lines lost because their reader was too slow.");
+                                   "Log lines that could not be written, or not in time.");
     auto& connections = metrics_.gauge("colloquy_http_connections", "Connections open now.");
     metrics_.before_render([this, &dropped, &connections] {
       dropped.Set(static_cast<double>(telemetry::dropped_log_lines()));

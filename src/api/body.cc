@@ -20,6 +20,16 @@ bool is_json_type(std::string_view content_type) {
          (lower.starts_with("application/") && lower.ends_with("+json"));
 }
 
+// The beginning of a valid UTF-8 text, in whole characters, with a sign that it was cut.
+std::string cut_to(std::string text, std::size_t bytes) {
+  static constexpr std::string_view kCut = "…";
+  if (text.size() <= bytes) return text;
+  std::size_t end = bytes - kCut.size();
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  text.resize(end);
+  return text.append(kCut);
+}
+
 }  // namespace
 
 Body::Body(const http::Request& request, Empty empty) {
@@ -51,7 +61,11 @@ bool Body::is_null(std::string_view name) {
 }
 
 void Body::refuse(std::string field, std::string message) {
-  errors_.push_back({std::move(field), std::move(message)});
+  if (errors_.size() == kNamedFields) {
+    ++unnamed_errors_;
+    return;
+  }
+  errors_.push_back({cut_to(std::move(field), kFieldNameBytes), std::move(message)});
 }
 
 std::optional<std::string> Body::optional_string(std::string_view name) {
@@ -167,7 +181,12 @@ void Body::finish() {
     }
   }
   if (errors_.empty()) return;
-  Error error(ErrorCode::kInvalid, "The request has an invalid field.");
+  std::string detail = "The request has an invalid field.";
+  if (unnamed_errors_ > 0) {
+    detail = "The request has " + std::to_string(errors_.size() + unnamed_errors_) +
+             " invalid fields; " + std::to_string(unnamed_errors_) + " of them are not named here.";
+  }
+  Error error(ErrorCode::kInvalid, std::move(detail));
   for (auto& [field, message] : errors_) error.add_field(std::move(field), std::move(message));
   throw error;
 }

@@ -3,13 +3,14 @@
 //
 //   Body body(request);
 //   auto title = body.optional_string("title");
-//   body.finish();                       // throws kInvalid, naming every bad field
+//   body.finish();                       // throws kInvalid, naming the bad fields
 //
 // Errors of the constructor: kUnsupportedMedia (not JSON by its Content-Type),
 // kMalformed (not JSON, not an object). For one request on one event loop.
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -45,16 +46,23 @@ class Body {
   bool has(std::string_view name) const;
   bool is_null(std::string_view name);
 
+  // A field's name may be of the client's making: past kFieldNameBytes it is cut, between two
+  // characters.
   void refuse(std::string field, std::string message);
-  // Throws kInvalid when a field was refused, or when there is one that nobody has read.
+  // Throws kInvalid when a field was refused, or when there is one that nobody has read. It names
+  // the first kNamedFields of them; its message says how many more there are.
   void finish();
+
+  static constexpr std::size_t kNamedFields = 32;
+  static constexpr std::size_t kFieldNameBytes = 128;
 
  private:
   const boost::json::value* find(std::string_view name);
 
   boost::json::object object_;
   std::set<std::string, std::less<>> read_;
-  std::vector<FieldError> errors_;
+  std::vector<FieldError> errors_;  // at most kNamedFields
+  std::size_t unnamed_errors_ = 0;  // those beyond them
 };
 
 }  // namespace colloquy::api

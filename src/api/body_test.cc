@@ -67,6 +67,40 @@ TEST(Body, NamesEveryFieldOfTheWrongTypeAndEveryUnknownOne) {
                                             "metadata.a", "prompt", "typo"));
 }
 
+TEST(Body, NamesSoManyBadFieldsAndCountsTheRest) {
+  std::string text = R"({"metadata":{"first":1})";
+  for (int i = 0; i < 1000; ++i) text += ",\"k" + std::to_string(i) + "\":0";
+  Body body(json_request(text + "}"));
+  body.string_map("metadata");
+  try {
+    body.finish();
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fields().size(), Body::kNamedFields);
+    EXPECT_EQ(error.fields().front().field, "metadata.first");
+    EXPECT_EQ(error.message(),
+              "The request has 1001 invalid fields; 969 of them are not named here.");
+  }
+}
+
+TEST(Body, CutsALongFieldNameBetweenTwoCharacters) {
+  for (const char* character : {"k", "é", "€", "🚂"}) {
+    std::string name = "x";  // so that no character ends where the name is cut
+    while (name.size() <= Body::kFieldNameBytes) name += character;
+    Body body(json_request("{\"" + name + "\":1,\"metadata\":{\"" + name + "\":1}}"));
+    body.string_map("metadata");
+    for (const std::string& field : bad_fields(body)) {
+      EXPECT_LE(field.size(), Body::kFieldNameBytes);
+      EXPECT_GT(field.size() + 4, Body::kFieldNameBytes);
+      EXPECT_TRUE(field.ends_with("…"));
+      const std::string kept = field.substr(0, field.size() - 3);
+      EXPECT_TRUE(("metadata." + name).starts_with(kept) || name.starts_with(kept));
+      const std::size_t prefix = kept.starts_with("metadata.") ? 10 : 1;
+      EXPECT_EQ((kept.size() - prefix) % std::string_view(character).size(), 0U) << field;
+    }
+  }
+}
+
 TEST(Body, ReadsWhatIsRight) {
   Body body(json_request(
       R"({"title":"é","count":3,"heat":1,"one":"x","many":["a","b"],"metadata":{"k":"v","gone":null}})"));

@@ -99,8 +99,9 @@ Task<http::Response> patch(Services& services, http::Request& request) {
   }
   patch.metadata = read_metadata_patch(body);
   body.finish();
-  auto changed = co_await services.conversations.update(request.user, id, std::move(patch),
-                                                        if_match_of(request));
+  auto version = co_await expected_version(services.conversations, request, id);
+  auto changed =
+      co_await services.conversations.update(request.user, id, std::move(patch), version);
   co_return conversation_reply(200, changed);
 }
 
@@ -114,14 +115,16 @@ Task<http::Response> put_title(Services& services, http::Request& request) {
     patch.title = body.required_string("title");
     body.finish();
   }
-  auto changed = co_await services.conversations.update(request.user, id, std::move(patch),
-                                                        if_match_of(request));
+  auto version = co_await expected_version(services.conversations, request, id);
+  auto changed =
+      co_await services.conversations.update(request.user, id, std::move(patch), version);
   co_return conversation_reply(200, changed);
 }
 
 Task<http::Response> remove(Services& services, http::Request& request) {
   auto id = conversation_id_of(request);
-  co_await services.conversations.remove(request.user, id, if_match_of(request));
+  auto version = co_await expected_version(services.conversations, request, id);
+  co_await services.conversations.remove(request.user, id, version);
   http::Response response;
   response.status = 204;
   co_return response;

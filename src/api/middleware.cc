@@ -200,6 +200,10 @@ http::Response too_many_requests(const http::Request& request,
 // The token of `Authorization: Bearer TOKEN` (RFC 6750); the scheme's name has no case.
 std::string bearer_token(const http::Request& request) {
   auto header = request.header("Authorization");
+  // Of two, a proxy before us may have looked at the other.
+  if (header && http::count_headers(request.headers, "Authorization") > 1) {
+    throw Error(ErrorCode::kUnauthenticated, "Send one Authorization header.");
+  }
   constexpr std::string_view kScheme = "bearer ";
   bool bearer = header && header->size() > kScheme.size() &&
                 std::equal(kScheme.begin(), kScheme.end(), header->begin(), [](char a, char b) {

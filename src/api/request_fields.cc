@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/sha256.h"
+#include "http/header_values.h"
 
 namespace colloquy::api {
 namespace {
@@ -63,17 +64,33 @@ std::string entity_tag(const store::Conversation& conversation) {
   return "\"" + std::to_string(conversation.version) + "\"";
 }
 
-std::optional<std::uint64_t> if_match_of(const http::Request& request) {
-  auto header = request.header("If-Match");
-  if (!header || *header == "*") return std::nullopt;
-  // A list is allowed by the standard; one tag is what a client of ours has.
-  std::uint64_t version = kNoVersion;
-  if (header->size() > 2 && header->front() == '"' && header->back() == '"') {
-    auto digits = header->substr(1, header->size() - 2);
-    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
-    if (error != std::errc() || end != digits.data() + digits.size()) version = kNoVersion;
+std::optional<std::vector<std::uint64_t>> if_match_of(const http::Request& request) {
+  if (!request.header("If-Match")) return std::nullopt;
+  const auto tags = http::parse_entity_tags(request, "If-Match");
+  if (!tags) throw malformed("If-Match must be * or a list of entity tags, such as \"3\".");
+  if (tags->any) return std::nullopt;
+  std::vector<std::uint64_t> versions;
+  for (const auto tag : tags->strong) {
+    std::uint64_t version = 0;
+    const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), version);
+    const bool ours = error == std::errc() && std::to_string(version) == tag;
+    if (ours) versions.push_back(version);
   }
-  return version;
+  return versions;
+}
+
+Task<std::optional<std::uint64_t>> expected_version(chat::Conversations& conversations,
+                                                    const http::Request& request,
+                                                    ConversationId id) {
+  const auto versions = if_match_of(request);
+  if (!versions) co_return std::nullopt;
+  if (versions->empty()) co_return kNoVersion;
+  if (versions->size() == 1) co_return versions->front();
+  // The store makes the change only if this is still the version then.
+  const auto conversation = co_await conversations.get(request.user, id);
+  const bool listed =
+      std::find(versions->begin(), versions->end(), conversation.version) != versions->end();
+  co_return listed ? conversation.version : kNoVersion;
 }
 
 std::optional<store::IdempotencyKey> idempotency_key_of(const http::Request& request,
@@ -81,6 +98,9 @@ std::optional<store::IdempotencyKey> idempotency_key_of(const http::Request& req
                                                         std::string_view client_message_id) {
   store::IdempotencyKey key;
   if (auto header = request.header("Idempotency-Key")) {
+    if (http::count_headers(request.headers, "Idempotency-Key") > 1) {
+      throw malformed("Idempotency-Key must be given once.");
+    }
     if (header->empty() || header->size() > limits::kIdempotencyKeyBytes ||
         !printable_ascii(*header)) {
       throw invalid_field("Idempotency-Key", "must be 1 to " +

@@ -5,8 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
+#include "base/task.h"
+#include "chat/conversations.h"
 #include "http/message.h"
 #include "store/types.h"
 
@@ -26,13 +29,19 @@ extern template std::optional<MessageId> id_parameter(const http::Request&, std:
 
 // The entity tag of a conversation (RFC 9110, section 8.8.3).
 std::string entity_tag(const store::Conversation& conversation);
-// The version that If-Match asks for: nullopt without the header or with "*". A header that names
-// no tag of ours gives a version that none has, so that it never matches.
-std::optional<std::uint64_t> if_match_of(const http::Request& request);
+// The versions of which If-Match wants one (compared strongly, RFC 9110, 13.1.1): nullopt without
+// the header or with "*". A tag that is not of our making matches none, and may leave the list
+// empty. kMalformed when the header is neither "*" nor a list of tags.
+std::optional<std::vector<std::uint64_t>> if_match_of(const http::Request& request);
+// The version that a change must find, for If-Match: nullopt where any will do. Of several versions
+// it is the one that the conversation has now. Errors: of if_match_of; kNotFound.
+Task<std::optional<std::uint64_t>> expected_version(chat::Conversations& conversations,
+                                                    const http::Request& request,
+                                                    ConversationId id);
 
 // From the Idempotency-Key header, else from `client_message_id` (scoped to its conversation), else
 // nullopt. With both, the header alone counts. kInvalid for a key that is empty, too long or not
-// printable ASCII.
+// printable ASCII; kMalformed for more than one.
 std::optional<store::IdempotencyKey> idempotency_key_of(const http::Request& request,
                                                         std::int64_t now_s,
                                                         std::string_view scope = {},

@@ -31,14 +31,43 @@ TEST(RequestFields, LimitIsAWholeNumberInItsRange) {
   EXPECT_EQ(limit_of(request), 200U);
 }
 
+std::vector<std::uint64_t> versions_of(std::string header) {
+  return if_match_of(request_with("If-Match", std::move(header))).value();
+}
+
 TEST(RequestFields, IfMatchTakesOurTagsAndNeverMatchesAnothers) {
+  using Versions = std::vector<std::uint64_t>;
   store::Conversation conversation;
   conversation.version = 12;
-  EXPECT_EQ(if_match_of(request_with("If-Match", entity_tag(conversation))), 12U);
+  EXPECT_EQ(versions_of(entity_tag(conversation)), Versions({12}));
+  EXPECT_EQ(versions_of("\"1\", \"2\",\t\"12\""), Versions({1, 2, 12}));
+  EXPECT_EQ(versions_of(", ,\"7\",,"), Versions({7}));
+  EXPECT_EQ(versions_of("W/\"1\", \"a,b\", \"2\""), Versions({2}));
   EXPECT_EQ(if_match_of(request_with("If-Match", "*")), std::nullopt);
   EXPECT_EQ(if_match_of(http::Request()), std::nullopt);
-  for (const char* other : {"W/\"12\"", "12", "\"\"", "\"12x\"", "\"-1\""}) {
-    EXPECT_EQ(if_match_of(request_with("If-Match", other)), ~0ULL) << other;
+  for (const char* other : {"W/\"12\"", "\"\"", "\"12x\"", "\"-1\"", "\"012\"", "\"a\\\"",
+                            "\"99999999999999999999\"", "\"é\""}) {
+    EXPECT_TRUE(versions_of(other).empty()) << other;
+  }
+}
+
+TEST(RequestFields, IfMatchOfTwoHeadersIsOneList) {
+  auto request = request_with("If-Match", "\"1\"");
+  request.headers.push_back({"if-match", "\"2\""});
+  EXPECT_EQ(if_match_of(request).value(), (std::vector<std::uint64_t>{1, 2}));
+  request.headers.push_back({"If-Match", "*"});
+  EXPECT_THROW(if_match_of(request), Error);
+}
+
+TEST(RequestFields, AnIfMatchThatIsNoListOfTagsIsMalformed) {
+  for (const char* bad : {"", ",", "12", "\"", "\"1", "1\"", "\"1\" \"2\"", "\"1\",2", "*, \"1\"",
+                          "**", "w/\"1\"", "W/", "\"1\"x", "\"a b\"", "'1'"}) {
+    try {
+      if_match_of(request_with("If-Match", bad));
+      ADD_FAILURE() << "accepted " << bad;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kMalformed) << bad;
+    }
   }
 }
 
@@ -58,6 +87,12 @@ TEST(RequestFields, AnIdempotencyKeyStandsForOneRequest) {
        {std::string(), std::string(256, 'a'), std::string("a\tb"), std::string("é")}) {
     EXPECT_THROW(idempotency_key_of(request_with("Idempotency-Key", bad), 0), Error) << bad;
   }
+}
+
+TEST(RequestFields, TwoIdempotencyKeysAreMalformed) {
+  auto request = request_with("Idempotency-Key", "k1");
+  request.headers.push_back({"idempotency-key", "k1"});
+  EXPECT_THROW(idempotency_key_of(request, 0), Error);
 }
 
 TEST(RequestFields, AClientMessageIdServesAsAKeyOfItsConversation) {

@@ -107,6 +107,12 @@ Task<store::CreatedConversation> Conversations::create(UserId user,
   co_return created;
 }
 
+Task<store::Conversation> Conversations::get(UserId user, ConversationId id) {
+  auto conversation = co_await store_.get_conversation(std::move(user), id);
+  if (!conversation) throw not_found();
+  co_return std::move(*conversation);
+}
+
 Task<store::ConversationPage> Conversations::list(UserId user, std::size_t limit,
                                                   std::optional<ConversationId> after) {
   return store_.list_conversations(std::move(user), limit, after);

@@ -32,6 +32,7 @@ class Conversations {
   // Errors as in store/store.h, and kInvalid for what the checks above refuse.
   Task<store::CreatedConversation> create(UserId user, store::NewConversation conversation,
                                           std::optional<store::IdempotencyKey> key);
+  Task<store::Conversation> get(UserId user, ConversationId id);  // kNotFound
   Task<store::ConversationPage> list(UserId user, std::size_t limit,
                                      std::optional<ConversationId> after);
   Task<store::Conversation> update(UserId user, ConversationId id, store::ConversationPatch patch,

@@ -39,6 +39,34 @@ int weight_thousandths(std::string_view parameters) {
   return 1000;
 }
 
+// etagc of RFC 9110: unlike in a quoted string, a backslash is a character like others.
+bool is_tag_character(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte == 0x21 || (byte >= 0x23 && byte != 0x7F);
+}
+
+// Adds the tags of one header's list. False when something else stands in it.
+bool parse_tag_list(std::string_view list, EntityTags& tags, std::size_t& count) {
+  while (!list.empty()) {
+    if (list.front() == ' ' || list.front() == '\t' || list.front() == ',') {
+      list.remove_prefix(1);
+      continue;
+    }
+    const bool weak = list.starts_with("W/");
+    if (weak) list.remove_prefix(2);
+    if (list.empty() || list.front() != '"') return false;
+    const std::size_t end = list.find('"', 1);
+    if (end == std::string_view::npos) return false;
+    const std::string_view tag = list.substr(1, end - 1);
+    if (!std::all_of(tag.begin(), tag.end(), is_tag_character)) return false;
+    if (!weak) tags.strong.push_back(tag);
+    ++count;
+    list = trim(list.substr(end + 1));
+    if (!list.empty() && list.front() != ',') return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool equals_ignoring_case(std::string_view left, std::string_view right) {
@@ -71,6 +99,22 @@ std::optional<std::string_view> next_list_element(std::string_view& list) {
     if (!element.empty()) return element;
   }
   return std::nullopt;
+}
+
+std::optional<EntityTags> parse_entity_tags(const Request& request, std::string_view name) {
+  EntityTags tags;
+  std::size_t count = 0;
+  for (const Header& header : request.headers) {
+    if (!equals_ignoring_case(header.name, name)) continue;
+    const std::string_view list = trim(header.value);
+    if (list == "*" && !tags.any && count == 0) {
+      tags.any = true;
+    } else if (tags.any || !parse_tag_list(list, tags, count)) {
+      return std::nullopt;
+    }
+  }
+  if (!tags.any && count == 0) return std::nullopt;
+  return tags;
 }
 
 bool is_token(std::string_view text) {

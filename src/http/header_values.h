@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "http/message.h"
 
@@ -17,6 +18,16 @@ std::string_view trim(std::string_view text);  // of spaces and tabs at both end
 // The next element of a comma-separated list, trimmed, taken off the front of `list`; commas in
 // quoted strings do not separate. nullopt at the end. Empty elements are passed over.
 std::optional<std::string_view> next_list_element(std::string_view& list);
+
+// The entity tags of a condition such as If-Match (RFC 9110, 8.8.3 and 13.1.1).
+struct EntityTags {
+  bool any = false;                      // "*"
+  std::vector<std::string_view> strong;  // what stands between the quotes; weak tags match nothing
+};
+
+// Understands what all headers of that name say together; the views are into the request.
+// nullopt when it is neither "*" nor a list of at least one tag.
+std::optional<EntityTags> parse_entity_tags(const Request& request, std::string_view name);
 
 // A field name or another RFC 9110 token.
 bool is_token(std::string_view text);

@@ -1,5 +1,6 @@
 #include "http/message.h"
 
+#include <algorithm>
 #include <array>
 
 #include "http/header_values.h"
@@ -72,6 +73,12 @@ std::optional<std::string_view> find_header(const std::vector<Header>& headers,
     if (equals_ignoring_case(header.name, name)) return header.value;
   }
   return std::nullopt;
+}
+
+std::size_t count_headers(const std::vector<Header>& headers, std::string_view name) {
+  return static_cast<std::size_t>(std::count_if(
+      headers.begin(), headers.end(),
+      [name](const Header& header) { return equals_ignoring_case(header.name, name); }));
 }
 
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {

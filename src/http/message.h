@@ -28,6 +28,9 @@ struct Header {
 std::optional<std::string_view> find_header(const std::vector<Header>& headers,
                                             std::string_view name);
 
+// How many headers have that name.
+std::size_t count_headers(const std::vector<Header>& headers, std::string_view name);
+
 // Decodes %XX (and, in a query, '+'). nullopt when an escape is cut or not hexadecimal, or the
 // result is not valid UTF-8 or holds a NUL.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);

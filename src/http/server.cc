@@ -72,6 +72,9 @@ struct Listener {
     set->stop();
   }
 
+  // For before stop(), which resets those that the system has let in and nobody has accepted yet.
+  void accept_waiting();
+
   asio::io_context& loop;
   Acceptor acceptor;
   std::shared_ptr<ConnectionSet> set;
@@ -97,14 +100,24 @@ void admit(const Listener& listener, Socket socket) {
   start_session(std::move(socket), std::move(options));
 }
 
+void Listener::accept_waiting() {
+  boost::system::error_code error;
+  acceptor.non_blocking(true, error);
+  while (!error) {
+    Socket socket(loop);
+    acceptor.accept(socket, error);
+    if (!error) admit(*this, std::move(socket));
+    if (error == asio::error::connection_aborted) error.clear();
+  }
+}
+
 Task<> accept_connections(std::shared_ptr<Listener> listener) {
   asio::steady_timer pause(listener->loop);
   for (;;) {
     auto [error, socket] = co_await listener->acceptor.async_accept(asio::as_tuple(asio::deferred));
+    if (!error) admit(*listener, std::move(socket));
     if (!listener->acceptor.is_open()) co_return;
-    if (!error) {
-      admit(*listener, std::move(socket));
-    } else if (error != asio::error::connection_aborted) {
+    if (error && error != asio::error::connection_aborted) {
       // Out of descriptors, most likely: what is there must end first.
       telemetry::log_warning("http.accept_failed", {{"error", error.message()}});
       pause.expires_after(kAcceptPause);
@@ -184,11 +197,17 @@ void Server::start() {
 unsigned short Server::port() const { return impl_->port; }
 
 std::size_t Server::connections() const {
-  return impl_->shared->connections.load(std::memory_order_relaxed);
+  // A listener that has yet to stop may still have one to accept.
+  return impl_->shared->connections.load() + impl_->shared->stopping_listeners.load();
 }
 
 void Server::stop_accepting() {
-  impl_->on_each_loop([](Listener& listener) { listener.stop(); });
+  impl_->shared->stopping_listeners += impl_->listeners.size();
+  impl_->on_each_loop([](Listener& listener) {
+    listener.accept_waiting();
+    listener.stop();
+    --listener.shared->stopping_listeners;
+  });
 }
 
 void Server::close_all() {

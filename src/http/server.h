@@ -51,10 +51,11 @@ class Server {
   ~Server();
 
   void start();
-  unsigned short port() const;  // the bound one
-  std::size_t connections() const;
+  unsigned short port() const;      // the bound one
+  std::size_t connections() const;  // after stop_accepting(): 0 when none is left or still to come
 
-  // Stops accepting; idle connections end at once, others after their current response.
+  // Stops accepting, after those who wait for it; idle connections end at once, others after their
+  // current response.
   void stop_accepting();
   // Ends every connection now.
   void close_all();

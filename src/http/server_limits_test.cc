@@ -298,6 +298,30 @@ TEST(ServerStop, EndsIdleConnectionsAndLetsOthersFinish) {
   EXPECT_TRUE(busy.sees_end());
 }
 
+TEST(ServerStop, AnswersThoseWhoWaitToBeAccepted) {
+  boost::asio::io_context loop;
+  Server server({&loop}, {}, echo, [](int, std::string_view) { return Response(); });
+  server.start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 5; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server.port()));
+    ASSERT_TRUE(clients.back()->send(kGet));
+  }
+  server.stop_accepting();
+  EXPECT_GT(server.connections(), 0U);
+  std::thread thread([&loop] { loop.run(); });
+  for (auto& client : clients) {
+    const auto response = client->receive();
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->status, 200);
+    EXPECT_EQ(response->header("Connection"), "close");
+    EXPECT_TRUE(client->sees_end());
+  }
+  clients.clear();
+  thread.join();
+  EXPECT_EQ(server.connections(), 0U);
+}
+
 TEST(ServerStop, CloseAllEndsEveryConnection) {
   Gate gate;
   TestServer server([&gate](Request& request) { return wait_for(gate, request); });

@@ -33,6 +33,11 @@ Task<> produce_then_fail(BodyWriter& body) {
   throw std::runtime_error("the other half is missing");
 }
 
+Task<> find_it_gone(BodyWriter&) {
+  throw not_found();
+  co_return;
+}
+
 Task<> fail_to_produce(BodyWriter&) {
   throw std::runtime_error("nothing there");
   co_return;
@@ -45,6 +50,8 @@ Task<Response> answer(Request& request) {
     response.stream = produce_three;
   } else if (request.path == "/cut") {
     response.stream = produce_then_fail;
+  } else if (request.path == "/gone") {
+    response.stream = find_it_gone;
   } else if (request.path == "/no-start") {
     response.stream = fail_to_produce;
   } else if (request.path == "/throw") {
@@ -267,6 +274,7 @@ TEST(Server, AFailingStreamIsSeenToBeCut) {
   {
     RawClient client(server.port());
     EXPECT_EQ(client.exchange("GET /no-start HTTP/1.1\r\nHost: h\r\n\r\n")->status, 500);
+    EXPECT_EQ(client.exchange("GET /gone HTTP/1.1\r\nHost: h\r\n\r\n")->status, 503);
     EXPECT_EQ(client.exchange(kGet)->status, 200);
   }
 }

@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
 
+#include "base/error.h"
 #include "http/query.h"
 #include "http/response_head.h"
 #include "http/session_impl.h"
@@ -137,7 +138,8 @@ Task<bool> Session<Stream>::read_request() {
       }
     }
     if (!begun) {
-      if (options_.set->stopping()) co_return false;
+      // What the client has sent before it could know is still answered.
+      if (options_.set->stopping() && nothing_arrived()) co_return false;
       if (buffer_.capacity() > kKeepBytes) buffer_ = boost::beast::flat_buffer(buffer_.max_size());
       expire_after(limits().idle);
     }
@@ -236,10 +238,23 @@ Task<bool> Session<Stream>::respond_streamed(const Response& response, bool clos
   const bool chunked = !parser_ || parser_->is_http_1_1();
   StreamWriter writer(*this, chunked);
   bool failed = false;
+  Refusal told{500, "The server failed."};
   try {
     co_await response.stream(writer);
   } catch (const ConnectionClosed&) {
     failed = true;
+  } catch (const Error& error) {
+    failed = true;
+    if (error.code() == colloquy::ErrorCode::kInternal) {
+      telemetry::log_error("http.stream_failed",
+                           {{"error", error.detail()}, {"route", request_.route}});
+    } else {
+      // Such as a list whose conversation somebody deletes while it is read.
+      telemetry::log_info("http.stream_cut", {{"code", error_code_name(error.code())},
+                                              {"error", error.what()},
+                                              {"route", request_.route}});
+      told = {503, "What was asked for has changed. Ask again."};
+    }
   } catch (const std::exception& error) {
     failed = true;
     telemetry::log_error("http.stream_failed",
@@ -250,7 +265,7 @@ Task<bool> Session<Stream>::respond_streamed(const Response& response, bool clos
   if (writer.ended()) co_return false;
   if (failed && !writer.started()) {
     // Nothing is sent yet: the client can still be told.
-    Response instead = early_reply({500, "The server failed."});
+    Response instead = early_reply(told);
     instead.stream = nullptr;
     instead.close = close;
     const bool go_on = co_await respond(instead);

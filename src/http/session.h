@@ -17,12 +17,13 @@ namespace colloquy::http {
 using Socket =
     boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
-// What all connections of a server share. Constant but for the count.
+// What all connections of a server share. Constant but for the counts.
 struct SessionShared {
   ServerLimits limits;
   Handler handle;
   EarlyReply early_reply;
   std::atomic<std::size_t> connections{0};
+  std::atomic<std::size_t> stopping_listeners{0};  // asked to, and have not yet
 };
 
 struct SessionOptions {

@@ -69,10 +69,7 @@ class Session final : public Connection {
     ErrorCode ignored;
     socket().close(ignored);
   }
-  bool at_rest() const override {
-    ErrorCode ignored;
-    return at_rest_ && socket().available(ignored) == 0;
-  }
+  bool at_rest() const override { return at_rest_ && nothing_arrived(); }
 
  private:
   class StreamWriter;
@@ -85,6 +82,10 @@ class Session final : public Connection {
     }
   }
   const Socket& socket() const { return const_cast<Session*>(this)->socket(); }
+  bool nothing_arrived() const {
+    ErrorCode ignored;
+    return socket().available(ignored) == 0;
+  }
   const ServerLimits& limits() const { return options_.shared->limits; }
 
   Task<> serve();

@@ -1,7 +1,9 @@
 #include "telemetry/log.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -23,10 +25,15 @@ constexpr std::size_t kBufferBytes = 4 * limits::kMiB;
 // How long lines may gather before they are written: one write then serves many.
 constexpr auto kGatherTime = std::chrono::milliseconds(5);
 constexpr auto kStopWait = std::chrono::seconds(1);
+// How long the reader of a log that does not block may take nothing before lines are given up.
+// Lines gather in the buffer meanwhile.
+constexpr auto kWritableWait = std::chrono::seconds(5);
 
 // Lines on their way out, from those who log to the thread that writes.
 class LineBuffer {
  public:
+  explicit LineBuffer(std::atomic<std::uint64_t>& dropped) : dropped_(dropped) {}
+
   // False: there is no room for the line.
   bool add(const std::string& line) {
     bool was_empty = false;
@@ -56,8 +63,12 @@ class LineBuffer {
       changed_.wait(lock, [this] { return closing_ || !lines_.empty(); });
       if (lines_.empty()) break;
       if (!closing_) changed_.wait_for(lock, kGatherTime, [this] { return closing_; });
-      batch.clear();
-      batch.swap(lines_);
+      if (batch.empty()) {
+        batch.swap(lines_);
+      } else {
+        batch += lines_;
+        lines_.clear();
+      }
       lock.unlock();
       write_out(batch);
       lock.lock();
@@ -72,14 +83,36 @@ class LineBuffer {
   }
 
  private:
-  static void write_out(std::string_view text) {
-    while (!text.empty()) {
-      auto written = ::write(STDERR_FILENO, text.data(), text.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return;  // nobody can be told
-      text.remove_prefix(static_cast<std::size_t>(written));
+  // Writes what it can. What is left of `text` is the rest of a line that was begun: whoever reads
+  // on later finds it whole. Lines that could not be written are counted.
+  void write_out(std::string& text) {
+    std::size_t done = 0;
+    while (done < text.size()) {
+      const auto written = ::write(STDERR_FILENO, text.data() + done, text.size() - done);
+      if (written >= 0) {
+        done += static_cast<std::size_t>(written);
+      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        if (!wait_until_writable()) break;
+      } else if (errno != EINTR) {
+        break;
+      }
     }
+    if (done > 0) within_line_ = text[done - 1] != '\n';
+    const std::size_t kept = within_line_ ? text.find('\n', done) + 1 : done;
+    dropped_ += static_cast<std::uint64_t>(
+        std::count(text.begin() + static_cast<std::ptrdiff_t>(kept), text.end(), '\n'));
+    text.assign(text, done, kept - done);
   }
+
+  static bool wait_until_writable() {
+    pollfd end{STDERR_FILENO, POLLOUT, 0};
+    const auto timeout = std::chrono::milliseconds(kWritableWait).count();
+    const int ready = ::poll(&end, 1, static_cast<int>(timeout));
+    return ready > 0 || (ready < 0 && errno == EINTR);
+  }
+
+  std::atomic<std::uint64_t>& dropped_;
+  bool within_line_ = false;  // what is written ends there; of the writing thread
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -170,7 +203,7 @@ LogLevel parse_log_level(std::string_view name) {
 
 void start_log(LogLevel least) {
   auto& log = instance();
-  auto* buffer = log.buffers.emplace_back(std::make_unique<LineBuffer>()).get();
+  auto* buffer = log.buffers.emplace_back(std::make_unique<LineBuffer>(log.dropped)).get();
   std::thread([buffer] { buffer->write_all(); }).detach();
   log.buffer = buffer;
   log.least = least;

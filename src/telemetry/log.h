@@ -2,7 +2,8 @@
 //
 // Thread-safe and never blocking: lines go into a bounded buffer, which one
 // thread writes out in batches, a few milliseconds later; when a reader of the log
-// is too slow, lines are dropped and counted, and a request is never held up.
+// is too slow or a write fails, lines are dropped and counted, and a request is
+// never held up. Standard error may block or not.
 // Never log the text of a message, a query or a body.
 #pragma once
 
@@ -39,6 +40,7 @@ struct LogField {
 void start_log(LogLevel least);
 // Writes out what is queued (waiting one second at most) and ends the thread.
 void stop_log();
+// Lines that nobody will read, since the program began.
 std::uint64_t dropped_log_lines();
 
 bool log_enabled(LogLevel level);

@@ -2,13 +2,17 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
+#include <csignal>
+#include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace colloquy::telemetry {
 namespace {
@@ -16,19 +20,30 @@ namespace {
 // Standard error, sent through a pipe of ours for the time of a test.
 class CapturedStderr {
  public:
-  CapturedStderr() : saved_(dup(STDERR_FILENO)) {
-    EXPECT_EQ(pipe(ends_), 0);
+  explicit CapturedStderr(int flags = 0) : saved_(dup(STDERR_FILENO)) {
+    EXPECT_EQ(pipe2(ends_, flags), 0);
     dup2(ends_[1], STDERR_FILENO);
   }
   ~CapturedStderr() { restore(); }
   std::string finish() {
     restore();
+    return read_all();
+  }
+  // What is in the pipe; where it blocks, all up to its end.
+  std::string read_all() {
     std::string text;
     char buffer[4096];
     for (ssize_t n; (n = read(ends_[0], buffer, sizeof(buffer))) > 0;) {
       text.append(buffer, static_cast<std::size_t>(n));
     }
     return text;
+  }
+  void close_reader() { close(ends_[0]); }
+  // Fills the pipe to its last byte; returns how many went in.
+  std::size_t fill() {
+    std::size_t bytes = 0;
+    while (write(ends_[1], "x", 1) == 1) ++bytes;
+    return bytes;
   }
 
  private:
@@ -70,6 +85,114 @@ TEST(Log, AReaderThatDoesNotReadCostsLinesAndNeverTime) {
   std::thread stopper([] { stop_log(); });
   captured.finish();
   stopper.join();
+}
+
+// Reads what is written until that many lines are there.
+std::string read_lines(CapturedStderr& captured, std::ptrdiff_t count) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  std::string text;
+  while (std::count(text.begin(), text.end(), '\n') < count) {
+    if (std::chrono::steady_clock::now() > deadline) break;
+    text += captured.read_all();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return text;
+}
+
+TEST(Log, AFullPipeThatDoesNotBlockLosesNothingOnceItIsRead) {
+  CapturedStderr captured(O_NONBLOCK);
+  const std::size_t filling = captured.fill();
+  const auto dropped = dropped_log_lines();
+  start_log(LogLevel::kInfo);
+  // More than the pipe holds, so that writes of a batch end within a line.
+  constexpr int kLines = 10'000;
+  for (int i = 0; i < kLines; ++i) log_info("line", {{"number", i}});
+  auto text = read_lines(captured, kLines);
+  stop_log();
+  EXPECT_EQ(dropped_log_lines(), dropped);
+  text.erase(0, filling);
+  for (int i = 0; i < kLines; ++i) {
+    const auto end = text.find('\n');
+    ASSERT_NE(end, std::string::npos) << i;
+    const auto line = boost::json::parse(text.substr(0, end)).as_object();
+    ASSERT_EQ(line.at("number").as_int64(), i);
+    text.erase(0, end + 1);
+  }
+}
+
+TEST(Log, ALineThatWasBegunIsEndedBeforeTheNext) {
+  // A file that may not grow beyond the middle of a line, until it may.
+  const std::string path = ::testing::TempDir() + "colloquy_log_test.txt";
+  std::signal(SIGXFSZ, SIG_IGN);
+  const int saved = dup(STDERR_FILENO);
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  ASSERT_GE(file, 0);
+  dup2(file, STDERR_FILENO);
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit small{1000, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto dropped = dropped_log_lines();
+  start_log(LogLevel::kInfo);
+  const std::string padding(600, 'x');
+  for (int i = 0; i < 4; ++i) log_info("line", {{"number", i}, {"padding", padding}});
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  // The second line is half written; those after it are lost, and so is a later one.
+  while (dropped_log_lines() < dropped + 2 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  log_info("lost", {});
+  while (dropped_log_lines() < dropped + 3 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  log_info("after", {});
+  stop_log();
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  close(file);
+  std::ifstream written(path);
+  std::vector<std::string> events;
+  for (std::string line; std::getline(written, line);) {
+    events.emplace_back(boost::json::parse(line).as_object().at("event").as_string());
+  }
+  EXPECT_EQ(events, (std::vector<std::string>{"line", "line", "after"}));
+  EXPECT_EQ(dropped_log_lines(), dropped + 3);
+}
+
+TEST(Log, LinesThatCannotBeWrittenAreCounted) {
+  const int saved = dup(STDERR_FILENO);
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  dup2(full, STDERR_FILENO);
+  close(full);
+  const auto dropped = dropped_log_lines();
+  start_log(LogLevel::kInfo);
+  for (int i = 0; i < 25; ++i) log_info("line", {{"number", i}});
+  stop_log();
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  EXPECT_EQ(dropped_log_lines(), dropped + 25);
+}
+
+TEST(Log, AFullPipeThatNobodyReadsHoldsUpNeitherARequestNorTheEnd) {
+  std::signal(SIGPIPE, SIG_IGN);  // as the program does
+  CapturedStderr captured(O_NONBLOCK);
+  captured.fill();
+  const auto dropped = dropped_log_lines();
+  start_log(LogLevel::kInfo);
+  constexpr std::uint64_t kLines = 200'000;
+  for (std::uint64_t i = 0; i < kLines; ++i) log_info("line", {{"number", i}});
+  const auto begun = std::chrono::steady_clock::now();
+  stop_log();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(4));
+  // With the reader gone every line is given up, and each has been counted once.
+  captured.close_reader();
+  const auto deadline = begun + std::chrono::seconds(30);
+  while (dropped_log_lines() < dropped + kLines && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(dropped_log_lines(), dropped + kLines);
 }
 
 }  // namespace

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { followPages } from './client.mjs';
-import { startServer } from './server.mjs';
+import { serverOfSuite } from './setup.mjs';
 import { until } from './wait.mjs';
 
 describe('conversations', () => {
   let server;
   let alice;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-  });
-  after(() => server?.close());
+  serverOfSuite({}, (made) => ({ server, alice } = made));
 
   test('a new conversation is empty and points to itself', async () => {
     const before = Math.floor(Date.now() / 1000);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { afterwards } from './cleanup.mjs';
+import { describe, test } from 'node:test';
 import { rawRequest } from './client.mjs';
 import { contract } from './contract.mjs';
-import { startServer } from './server.mjs';
+import { serverOfSuite, serverOfTest } from './setup.mjs';
 
 const kOrigin = 'https://chat.example.org';
 const kPreflight = { 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization,content-type,idempotency-key' };
@@ -12,11 +11,10 @@ const words = (text) => (text ?? '').toLowerCase().split(',').map((word) => word
 describe('CORS, for listed origins', () => {
   let server;
   let token;
-  before(async () => {
-    server = await startServer({ args: ['--cors-origins', `${kOrigin},http://localhost:5173`] });
+  serverOfSuite({ args: ['--cors-origins', `${kOrigin},http://localhost:5173`] }, async (made) => {
+    ({ server } = made);
     token = await server.token('alice');
   });
-  after(() => server?.close());
 
   const send = (method, target, headers) => rawRequest(server.baseUrl, method, target, { headers });
 
@@ -72,15 +70,13 @@ describe('CORS, for listed origins', () => {
 
 describe('CORS, as it comes and for everyone', () => {
   test('no origin is allowed unless the operator says so', async (t) => {
-    const server = await startServer();
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t);
     const answer = await rawRequest(server.baseUrl, 'GET', '/health', { headers: { Origin: kOrigin } });
     assert.equal(answer.headers.get('access-control-allow-origin'), undefined);
   });
 
   test('a star allows every origin, and never credentials', async (t) => {
-    const server = await startServer({ args: ['--cors-origins', '*'] });
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t, { args: ['--cors-origins', '*'] });
     const answer = await rawRequest(server.baseUrl, 'GET', '/health', { headers: { Origin: kOrigin } });
     assert.ok(['*', kOrigin].includes(answer.headers.get('access-control-allow-origin')));
     assert.notEqual(answer.headers.get('access-control-allow-credentials'), 'true');

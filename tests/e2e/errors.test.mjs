@@ -1,9 +1,9 @@
 // Whatever a client sends, the answer is one that the contract lists, and never a 5xx.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { contract } from './contract.mjs';
 import { rawRequest, rawSocket } from './client.mjs';
-import { startServer } from './server.mjs';
+import { serverOfSuite } from './setup.mjs';
 
 const kJson = 'application/json';
 
@@ -12,13 +12,11 @@ describe('errors', () => {
   let alice;
   let conversation;
   let message;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
+  serverOfSuite({}, async (made) => {
+    ({ server, alice } = made);
     conversation = await alice.createConversation({ title: 'target' });
     message = await alice.append(conversation.conversation_id, 'hello');
   });
-  after(() => server?.close());
 
   // Every operation that takes a body, its path filled in.
   const withBodies = () => contract.operations().filter(({ operation }) => operation.requestBody).map((one) => ({
@@ -73,6 +71,20 @@ describe('errors', () => {
     }
   });
 
+  test('however many fields are wrong, the answer is small and says how many', async () => {
+    const count = 100_000;
+    const body = `{${Array.from({ length: count }, (_, i) => `"🚂${i}":1`).join()}}`;
+    const metadata = `{"metadata":{${Array.from({ length: count }, (_, i) => `"${'é'.repeat(20)}${i}":1`).join()}}}`;
+    const long = `{"${'€'.repeat(100_000)}":1}`;
+    for (const { method, path } of withBodies()) {
+      for (const sent of [body, metadata, long]) {
+        const answer = await alice.call(method, path, { body: sent, contentType: kJson, expect: 422 });
+        assert.ok(answer.text.length < 10_000, `${answer.text.length} characters`);
+        if (sent === body) assert.match(answer.json.detail, /\b10000\d invalid fields; 999(68|69) of them/);
+      }
+    }
+  });
+
   test('every wrong field is named at once', async () => {
     const answer = await alice.post(`/conversations/${conversation.conversation_id}/messages`,
                                     { role: 5, content: 6, metadata: { a: 7 }, client_message_id: 8, extra: 9 }, { expect: 422 });
@@ -93,6 +105,22 @@ describe('errors', () => {
         }
       }
     }
+  });
+
+  test('a header that says who or what a request is counts once', async () => {
+    const count = async () => (await alice.conversation(conversation.conversation_id)).conversation.message_count;
+    const before = await count();
+    const send = async (extra, check) => {
+      const body = JSON.stringify({ content: 'twice' });
+      const lines = [`POST /conversations/${conversation.conversation_id}/messages HTTP/1.1`, 'Host: x', `Content-Type: ${kJson}`,
+                     `Content-Length: ${body.length}`, 'Connection: close', ...extra, '', body];
+      assert.match((await rawSocket(server.baseUrl, lines.join('\r\n'), { end: false })).toString(), check);
+    };
+    const token = `Authorization: Bearer ${alice.token}`;
+    await send([token, 'Idempotency-Key: a', 'idempotency-key: a'], /^HTTP\/1\.1 400 /);
+    await send([token, token], /^HTTP\/1\.1 401 [\s\S]*WWW-Authenticate: Bearer/i);
+    await send([token, 'authorization: Bearer x'], /^HTTP\/1\.1 401 /);
+    assert.equal(await count(), before);
   });
 
   test('a body of another type is 415', async () => {

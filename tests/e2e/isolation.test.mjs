@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { SignJWT, UnsecuredJWT, decodeJwt } from 'jose';
 import { rawRequest } from './client.mjs';
 import { contract } from './contract.mjs';
-import { startServer } from './server.mjs';
+import { serverOfSuite } from './setup.mjs';
 
 const kNowhere = { conversation_id: '01932f3e-5c00-7a4b-9c1d-2e3f405162a3', message_id: '01932f3e-5c0a-7000-8000-000000000001' };
 const kMarker = 'a secret of alice 7f3a';
@@ -48,17 +48,14 @@ describe('isolation', () => {
   let whole;
   let credentials;
 
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-    bob = await server.client('bob');
+  serverOfSuite({ users: ['alice', 'bob'] }, async (made) => {
+    ({ server, alice, bob } = made);
     const conversation = await alice.createConversation({ title: kMarker, metadata: { note: kMarker }, system_prompt: kMarker });
     const message = await alice.append(conversation.conversation_id, kMarker);
     ids = { conversation_id: conversation.conversation_id, message_id: message.message_id };
     whole = (await alice.get(`/conversations/${ids.conversation_id}`, { expect: 200 })).text;
     credentials = await badCredentials();
   });
-  after(() => server?.close());
 
   async function badCredentials() {
     const key = Buffer.from(readFileSync(join(server.data, 'token.key'), 'utf8').trim());
@@ -162,6 +159,20 @@ describe('isolation', () => {
       await bob.patch(`/conversations/${ids.conversation_id}`, { pinned: true }, { headers: { 'If-Match': tag }, expect: 404 });
       await bob.delete(`/conversations/${ids.conversation_id}`, { headers: { 'If-Match': tag }, expect: 404 });
     }
+  });
+
+  test('a turn in another\'s conversation is refused before a word of it is written', async () => {
+    const list = async (client) => (await client.get('/conversations', { expect: 200 })).text;
+    const before = [await list(alice), await list(bob)];
+    const query = { conversation_id: ids.conversation_id };
+    const headers = { 'Idempotency-Key': 'bob tries' };
+    for (const [fields, more] of [[{}, {}], [{ stream: true }, {}], [{}, { Accept: 'text/event-stream' }], [{}, headers], [{ client_message_id: 'c' }, {}]]) {
+      const answer = await bob.post('/generate', { prompt: 'intruding', ...fields }, { query, headers: more, expect: 404 });
+      assert.match(answer.header('content-type'), /^application\/problem\+json/);
+    }
+    assert.deepEqual([await list(alice), await list(bob)], before);
+    assert.equal((await alice.get(`/conversations/${ids.conversation_id}`, { expect: 200 })).text, whole);
+    await bob.post('/generate', { prompt: 'at home' }, { headers, expect: 200 });  // not even the key was kept
   });
 
   test('a user whose name begins with another\'s, or looks odd, sees nothing of theirs', async () => {

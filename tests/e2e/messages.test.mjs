@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import http from 'node:http';
+import { describe, test } from 'node:test';
 import { followPages } from './client.mjs';
-import { startServer } from './server.mjs';
+import { serverOfSuite } from './setup.mjs';
 
 const kMiB = 1024 * 1024;
+const kSomeId = '01932f3e-5c0a-7000-8000-00000000000a';
 const ids = (messages) => messages.map((message) => message.message_id);
 
 describe('messages', () => {
   let server;
   let alice;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-  });
-  after(() => server?.close());
+  serverOfSuite({}, (made) => ({ server, alice } = made));
 
   async function conversationOf(count) {
     const { conversation_id: id } = await alice.createConversation();
@@ -123,6 +121,53 @@ describe('messages', () => {
     assert.equal((await get({ limit: 1 })).conversation.message_count, 9);
   });
 
+  test('the conversation gives a page before a message, and all after one', async () => {
+    const { id, messages } = await conversationOf(57);
+    const all = ids(messages);
+    const get = async (query) => ids((await alice.get(`/conversations/${id}`, { query, expect: 200 })).json.messages);
+    assert.deepEqual(await get({ before: all[55] }), all.slice(5, 55));
+    assert.deepEqual(await get({ before: all[3] }), all.slice(0, 3));
+    assert.deepEqual(await get({ before: all[0] }), []);
+    assert.deepEqual(await get({ after: all[1] }), all.slice(2));
+    assert.deepEqual(await get({ after: all[56] }), []);
+    assert.deepEqual(await get({ limit: 200 }), all);
+  });
+
+  test('before and after are places in time, whether there is a message or not', async () => {
+    const { path, messages } = await conversationOf(4);
+    const between = await conversationOf(1);  // a later message, of another conversation
+    const later = (await alice.post(path, { content: 'later' }, { expect: 201 })).json.message_id;
+    const all = [...ids(messages), later];
+    const elsewhere = between.messages[0].message_id;
+    const get = async (query) => ids((await alice.get(path, { query, expect: 200 })).json);
+    assert.deepEqual(await get({ before: elsewhere }), all.slice(0, 4));
+    assert.deepEqual(await get({ after: elsewhere }), [later]);
+    const [first, last] = ['00000000-0000-7000-8000-000000000000', 'ffffffff-ffff-7fff-bfff-ffffffffffff'];
+    assert.deepEqual(await get({ after: first }), all);
+    assert.deepEqual(await get({ before: last }), all);
+    assert.deepEqual(await get({ before: first }), []);
+    assert.deepEqual(await get({ after: last }), []);
+  });
+
+  test('the greatest page is 200, of a name given twice the last counts, and empty is no error', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    const path = `/conversations/${id}/messages`;
+    for (const query of ['', '?limit=200', `?before=${kSomeId}`, `?after=${kSomeId}&limit=1`]) {
+      const answer = await alice.get(path + query, { expect: 200 });
+      assert.deepEqual(answer.json, [], query);
+      assert.equal(answer.header('link'), undefined, query);
+      assert.deepEqual((await alice.get(`/conversations/${id}${query}`, { expect: 200 })).json.messages, []);
+    }
+    for (let i = 0; i < 4; i += 1) await Promise.all(Array.from({ length: 51 }, (_, k) => alice.append(id, `m${i * 51 + k}`)));
+    const pages = await followPages(alice, `${path}?limit=200`, 'prev');
+    assert.deepEqual(pages.map((page) => page.length), [200, 4]);
+    assert.equal((await alice.get(`${path}?limit=7&limit=3`, { expect: 200 })).json.length, 3);
+    for (const name of ['before', 'after']) {
+      await alice.get(path, { query: { [name]: kSomeId.toUpperCase() }, expect: 422 });
+      await alice.get(path, { query: { [name]: '' }, expect: 422 });
+    }
+  });
+
   test('before and after together are refused, and so are limits out of bounds', async () => {
     const { id, path, messages } = await conversationOf(2);
     const [first, second] = ids(messages);
@@ -147,6 +192,29 @@ describe('messages', () => {
     assert.equal(messages.length, count);
     assert.deepEqual(ids(messages), [...ids(messages)].sort());
     assert.equal(new Set(messages.map((message) => message.content)).size, count);
+  });
+
+  test('a conversation deleted while it is read ends the list short, and is no error of the server', async () => {
+    const { conversation_id: id } = await alice.createConversation();
+    // More than the sockets of both sides hold.
+    const count = 32;
+    for (let i = 0; i < count; i += 1) await alice.append(id, 'x'.repeat(kMiB));
+    const url = new URL(`/conversations/${id}`, server.baseUrl);
+    const response = await new Promise((resolve, reject) => {
+      http.get(url, { headers: { Authorization: `Bearer ${alice.token}`, 'X-Request-Id': 'slow-reader' } }, resolve).on('error', reject);
+    });
+    assert.equal(response.statusCode, 200);  // nothing reads its body yet
+    await alice.delete(`/conversations/${id}`, { expect: 204 });
+    let bytes = 0;
+    response.on('data', (piece) => { bytes += piece.length; });
+    const error = await new Promise((resolve) => { response.on('error', resolve).on('end', resolve); });
+    assert.equal(error?.code, 'ECONNRESET', 'the list looks whole');
+    assert.equal(response.complete, false);
+    assert.ok(bytes > 0 && bytes < count * kMiB, `${bytes} bytes came`);
+    assert.equal((await server.logOf('slow-reader')).cut_off, true);
+    await alice.get('/conversations', { expect: 200 });
+    assert.deepEqual(server.logs().filter((line) => line.level === 'error'), []);
+    assert.ok(server.logs().some((line) => line.event === 'http.stream_cut' && line.level === 'info'));
   });
 
   test('1 MiB of content is kept to the byte, one byte more is refused', async () => {

@@ -1,10 +1,10 @@
 // Request ids, the log and the metrics: what an operator sees, and what nobody may.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { rawRequest } from './client.mjs';
 import { contract } from './contract.mjs';
-import { scripts, startFakeUpstream } from './fake_upstream.mjs';
-import { startServer } from './server.mjs';
+import { scripts } from './fake_upstream.mjs';
+import { serverOfSuite } from './setup.mjs';
 import { until } from './wait.mjs';
 
 const kSecret = 'sq7Zk9 private words';
@@ -12,11 +12,7 @@ const kSecret = 'sq7Zk9 private words';
 describe('request ids and the log', () => {
   let server;
   let alice;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-  });
-  after(() => server?.close());
+  serverOfSuite({}, (made) => ({ server, alice } = made));
 
   test('a client\'s own request id is used; a bad one is not, and is no way into the log', async () => {
     for (const id of ['abc', 'A-b_c.9', 'x'.repeat(128)]) {
@@ -85,15 +81,7 @@ describe('metrics and health', () => {
   let server;
   let upstream;
   let alice;
-  before(async () => {
-    upstream = await startFakeUpstream();
-    server = await startServer({ args: upstream.flags });
-    alice = await server.client('alice');
-  });
-  after(async () => {
-    await server?.close();
-    await upstream?.close();
-  });
+  serverOfSuite({ upstream: true }, (made) => ({ server, upstream, alice } = made));
 
   async function scrape() {
     const { status, headers, bytes } = await rawRequest(server.adminUrl, 'GET', '/metrics', { check: false });
@@ -131,6 +119,20 @@ describe('metrics and health', () => {
     await until(async () => (await total(/requests?_total$/)) > requests, 'the request to be counted');
     assert.equal(await total(/turns_total$/), turns + 1);
     assert.equal(await total(/tokens_total$/), tokens + 18);
+  });
+
+  test('refused tokens are counted, by route and not by token', async () => {
+    const refused = async () => (await scrape()).samples
+      .filter((sample) => sample.name === 'colloquy_http_requests_total' && sample.labels.status === '401');
+    const of = (samples, route, method) => samples.find(({ labels }) => labels.route === route && labels.method === method)?.value ?? 0;
+    const before = await refused();
+    const bad = [undefined, 'nonsense', `${alice.token}x`, 'a.b.c', alice.token.slice(1)];
+    for (const token of bad) await alice.as(token).get('/conversations', { expect: 401 });
+    for (const token of bad.slice(3)) await alice.as(token).post('/generate', { prompt: 'x' }, { expect: 401 });
+    const after = await refused();
+    assert.equal(of(after, '/conversations', 'GET'), of(before, '/conversations', 'GET') + 5);
+    assert.equal(of(after, '/generate', 'POST'), of(before, '/generate', 'POST') + 2);
+    for (const { labels } of after) assert.deepEqual(Object.keys(labels).sort(), ['method', 'route', 'status']);
   });
 
   test('a wild path or method does not grow the metrics', async () => {

@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { startServer } from './server.mjs';
+import { describe, test } from 'node:test';
+import { serverOfSuite } from './setup.mjs';
 
 describe('PATCH, ETag and If-Match', () => {
   let server;
   let alice;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-  });
-  after(() => server?.close());
+  serverOfSuite({}, (made) => ({ server, alice } = made));
 
   const path = (conversation) => `/conversations/${conversation.conversation_id}`;
 
@@ -102,12 +98,29 @@ describe('PATCH, ETag and If-Match', () => {
     await alice.put(`${at}/title`, { title: 'lost' }, { headers: seen, expect: 412 });
     await alice.delete(at, { headers: seen, expect: 412 });
     assert.deepEqual((await alice.conversation(created.json.conversation_id)).conversation, changed.json);
-    for (const odd of ['W/"1"', '"no-such-version"', '1', '""', '"', 'x'.repeat(5000)]) {
-      await alice.patch(at, { pinned: false }, { headers: { 'If-Match': odd }, expect: [400, 412, 422] });
+    for (const other of ['W/"1"', '"no-such-version"', '""', `W/${changed.etag}`, `"x", W/${changed.etag}`]) {
+      await alice.patch(at, { pinned: false }, { headers: { 'If-Match': other }, expect: 412 });
+    }
+    for (const odd of ['1', '"', '*, "1"', '"1" "2"', 'x'.repeat(5000), ',']) {
+      await alice.patch(at, { pinned: false }, { headers: { 'If-Match': odd }, expect: 400 });
+      await alice.put(`${at}/title`, { title: 'lost' }, { headers: { 'If-Match': odd }, expect: 400 });
+      await alice.delete(at, { headers: { 'If-Match': odd }, expect: 400 });
     }
     await alice.patch(at, { archived: true }, { headers: { 'If-Match': '*' }, expect: 200 });
     const now = (await alice.get(at, { expect: 200 })).etag;
     await alice.delete(at, { headers: { 'If-Match': now }, expect: 204 });
+  });
+
+  test('If-Match with a list succeeds where the current version is in it', async () => {
+    const created = await alice.post('/conversations', {}, { expect: 201 });
+    const at = path(created.json);
+    const list = (...tags) => ({ headers: { 'If-Match': tags.join(', ') } });
+    const second = await alice.patch(at, { pinned: true }, { ...list('"other"', created.etag, '"999"'), expect: 200 });
+    await alice.patch(at, { pinned: false }, { ...list(created.etag, '"999"', `W/${second.etag}`), expect: 412 });
+    const third = await alice.put(`${at}/title`, { title: 'listed' }, { ...list(created.etag, second.etag), expect: 200 });
+    await alice.delete(at, { ...list(created.etag, second.etag), expect: 412 });
+    await alice.delete(at, { ...list(second.etag, third.etag), expect: 204 });
+    await alice.delete(at, { ...list(second.etag, third.etag), expect: 404 });
   });
 
   test('of many who change the same version, one wins', async () => {

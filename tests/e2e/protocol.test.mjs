@@ -11,6 +11,7 @@ import { gunzipSync } from 'node:zlib';
 import { rawRequest, rawSocket } from './client.mjs';
 import { contract } from './contract.mjs';
 import { removeFolder, startServer, temporaryFolder } from './server.mjs';
+import { serverOfSuite, serverOfTest } from './setup.mjs';
 import { until } from './wait.mjs';
 
 describe('HTTP', () => {
@@ -19,14 +20,12 @@ describe('HTTP', () => {
   let headers;
   let id;
   let message;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
+  serverOfSuite({}, async (made) => {
+    ({ server, alice } = made);
     headers = { Authorization: `Bearer ${alice.token}` };
     ({ conversation_id: id } = await alice.createConversation());
     message = await alice.append(id, 'hello');
   });
-  after(() => server?.close());
 
   const fill = (template) => template.replace('{conversation_id}', id).replace('{message_id}', message.message_id);
 
@@ -164,8 +163,7 @@ describe('HTTP', () => {
 
 describe('HTTP limits', () => {
   test('a client that does not finish its request is told, or cut off', async (t) => {
-    const server = await startServer({ args: ['--request-timeout', '1s', '--idle-timeout', '1s'] });
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t, { args: ['--request-timeout', '1s', '--idle-timeout', '1s'] });
     const slow = (await rawSocket(server.baseUrl, 'GET /health HTTP/1.1\r\nHost:', { end: false })).toString();
     assert.ok(slow === '' || slow.startsWith('HTTP/1.1 408 '), slow);
     const idle = (await rawSocket(server.baseUrl, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n', { end: false })).toString();
@@ -174,9 +172,7 @@ describe('HTTP limits', () => {
   });
 
   test('limits of header and body are the operator\'s', async (t) => {
-    const server = await startServer({ args: ['--max-header-bytes', '2KiB', '--max-body-bytes', '2KiB'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { server, alice } = await serverOfTest(t, { args: ['--max-header-bytes', '2KiB', '--max-body-bytes', '2KiB'] });
     await alice.post('/conversations', { title: 'x'.repeat(900) }, { expect: 201 });
     await alice.post('/conversations', { system_prompt: 'x'.repeat(4000) }, { expect: 413 });
     const answer = await rawRequest(server.baseUrl, 'GET', '/health', { headers: { 'X-Long': 'y'.repeat(4000) } });
@@ -184,8 +180,7 @@ describe('HTTP limits', () => {
   });
 
   test('more connections than the limit are answered 503 and closed', async (t) => {
-    const server = await startServer({ args: ['--max-connections', '4', '--threads', '1'] });
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t, { args: ['--max-connections', '4', '--threads', '1'] });
     const { connect } = await import('node:net');
     const held = Array.from({ length: 4 }, () => connect(Number(new URL(server.baseUrl).port), '127.0.0.1'));
     afterwards(t, () => held.forEach((socket) => socket.destroy()));

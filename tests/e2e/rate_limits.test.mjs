@@ -1,23 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { afterwards } from './cleanup.mjs';
-import { scripts, startFakeUpstream } from './fake_upstream.mjs';
-import { startServer } from './server.mjs';
+import { scripts } from './fake_upstream.mjs';
+import { serverOfTest } from './setup.mjs';
 import { until } from './wait.mjs';
 
 describe('limits of a user', () => {
   test('without limits there are no headers of them', async (t) => {
-    const server = await startServer();
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { alice } = await serverOfTest(t);
     for (let i = 0; i < 100; i += 1) await alice.get('/conversations?limit=1', { expect: 200 });
     assert.equal((await alice.get('/conversations', { expect: 200 })).header('ratelimit'), undefined);
   });
 
   test('more requests a minute than the limit are 429, for that user alone', async (t) => {
-    const server = await startServer({ args: ['--requests-per-minute', '5'] });
-    afterwards(t, () => server.close());
-    const [alice, bob] = [await server.client('alice'), await server.client('bob')];
+    const { alice, bob } = await serverOfTest(t, { args: ['--requests-per-minute', '5'], users: ['alice', 'bob'] });
     const answers = [];
     for (let i = 0; i < 8; i += 1) answers.push(await alice.get('/conversations', { expect: [200, 429] }));
     assert.equal(answers[0].status, 200);
@@ -36,9 +31,7 @@ describe('limits of a user', () => {
   });
 
   test('a client that waits as long as it was told goes on', async (t) => {
-    const server = await startServer({ args: ['--requests-per-minute', '60'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { alice } = await serverOfTest(t, { args: ['--requests-per-minute', '60'] });
     const refused = await until(async () => {
       const answers = await Promise.all(Array.from({ length: 30 }, () => alice.get('/conversations', { expect: [200, 429] })));
       return answers.find((answer) => answer.status === 429);
@@ -48,9 +41,7 @@ describe('limits of a user', () => {
   });
 
   test('health is never limited, and a refused request changes nothing', async (t) => {
-    const server = await startServer({ args: ['--requests-per-minute', '2'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { server, alice } = await serverOfTest(t, { args: ['--requests-per-minute', '2'] });
     const made = [];
     for (let i = 0; i < 6; i += 1) {
       const answer = await alice.post('/conversations', {}, { expect: [201, 429] });
@@ -64,11 +55,7 @@ describe('limits of a user', () => {
   });
 
   test('more tokens a minute than the limit stop turns, and nothing else', async (t) => {
-    const upstream = await startFakeUpstream();
-    afterwards(t, () => upstream.close());
-    const server = await startServer({ args: [...upstream.flags, '--tokens-per-minute', '100'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { server, upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--tokens-per-minute', '100'] });
     upstream.otherwise = scripts.say('ok', { usage: { prompt_tokens: 60, completion_tokens: 60 } });
     assert.equal((await alice.post('/generate', { prompt: 'x' }, { expect: 200 })).status, 200);
     const refused = await alice.post('/generate', { prompt: 'x' }, { expect: 429 });

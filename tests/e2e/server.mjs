@@ -17,7 +17,7 @@ export const binary = process.env.COLLOQUY_BINARY ??
 const kSanitizerReport = /(Address|Thread|Leak|Memory|UndefinedBehavior)Sanitizer|runtime error:/;
 
 // The tests' own environment without what would change the program's settings.
-function cleanEnvironment(extra) {
+export function cleanEnvironment(extra = {}) {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('COLLOQUY_') && !/^(OPENAI_|HTTPS?_PROXY|https?_proxy)/.test(name));
   return { ...Object.fromEntries(kept), ...extra };
@@ -58,16 +58,26 @@ export async function makeToken(data, user, { ttl = '1h', args = [] } = {}) {
   return stdout.trim();
 }
 
+// The program with a terminal of its own for its output, made by util-linux's `script`; its log stays a pipe.
+function spawnOnTerminal(args, env) {
+  const quoted = [binary, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  const child = spawn('script', ['--quiet', '--return', '--command', `echo "process $$"; exec ${quoted} 2>&3`, '/dev/null'],
+                      { env: { ...env, SHELL: '/bin/sh' }, stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
+  child.stderr = child.stdio[3];
+  return child;
+}
+
 class Server {
-  constructor({ args, env, data, ownsData }) {
-    Object.assign(this, { args, env, data, ownsData, stdout: '', stderr: '', tokens: new Map() });
+  constructor({ args, env, data, ownsData, listen = '127.0.0.1:0', terminal = false }) {
+    Object.assign(this, { args, env, data, ownsData, listen, terminal, stdout: '', stderr: '', tokens: new Map() });
   }
 
   // Starts (again) on the same data folder, and waits until it listens.
   async start({ args = this.args, env = this.env } = {}) {
     assert.ok(!this.child, 'it runs already');
-    const all = ['serve', '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--data', this.data, ...args];
-    const child = spawn(binary, all, { env: cleanEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    const all = ['serve', '--listen', this.listen, '--admin-listen', '127.0.0.1:0', '--data', this.data, ...args];
+    const child = this.terminal ? spawnOnTerminal(all, cleanEnvironment(env))
+      : spawn(binary, all, { env: cleanEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     running.add(child);
     const exited = gate();
@@ -127,7 +137,8 @@ class Server {
   }
 
   signal(name) {
-    this.child.kill(name);
+    if (this.terminal) process.kill(Number(this.stdout.match(/^process (\d+)/m)[1]), name);
+    else this.child.kill(name);
   }
 
   // Asks it to end, and returns { code, signal }.
@@ -166,9 +177,9 @@ class Server {
   }
 }
 
-// args: further flags of `serve`; data: a folder to use and keep.
-export async function startServer({ args = [], env = {}, data } = {}) {
-  const server = new Server({ args, env, data: data ?? temporaryFolder(), ownsData: data === undefined });
+// args: further flags of `serve`; data: a folder to use and keep; listen: where; terminal: whether its output is one.
+export async function startServer({ args = [], env = {}, data, ...others } = {}) {
+  const server = new Server({ args, env, data: data ?? temporaryFolder(), ownsData: data === undefined, ...others });
   try {
     return await server.start();
   } catch (error) {

@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { describe, test } from 'node:test';
 import { afterwards } from './cleanup.mjs';
 import { rawSocket } from './client.mjs';
-import { scripts, startFakeUpstream } from './fake_upstream.mjs';
+import { scripts } from './fake_upstream.mjs';
 import { removeFolder, startServer, temporaryFolder } from './server.mjs';
+import { serverOfTest } from './setup.mjs';
 import { gate, until } from './wait.mjs';
 
-async function withUpstream(t, args = []) {
-  const upstream = await startFakeUpstream();
-  afterwards(t, () => upstream.close());
-  const server = await startServer({ args: [...upstream.flags, ...args] });
-  afterwards(t, () => server.close());
-  return { upstream, server, alice: await server.client('alice') };
-}
+const withUpstream = (t, args = []) => serverOfTest(t, { upstream: true, args });
 
 const refused = async (server) => {
   try {
@@ -25,9 +21,7 @@ const refused = async (server) => {
 
 describe('shutdown', () => {
   test('an idle server ends at once, with code 0, whoever is connected', async (t) => {
-    const server = await startServer();
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { server, alice } = await serverOfTest(t);
     await alice.createConversation();  // leaves a connection open
     const begun = Date.now();
     assert.deepEqual(await server.stop('SIGTERM'), { code: 0, signal: null });
@@ -35,14 +29,12 @@ describe('shutdown', () => {
   });
 
   test('SIGINT is as good as SIGTERM', async (t) => {
-    const server = await startServer();
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t);
     assert.deepEqual(await server.stop('SIGINT'), { code: 0, signal: null });
   });
 
   test('asked to end the moment that it listens, it ends in order', async (t) => {
-    const server = await startServer();
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t);
     for (let i = 0; i < 10; i += 1) {
       assert.deepEqual(await server.stop(i % 2 ? 'SIGINT' : 'SIGTERM'), { code: 0, signal: null }, `start ${i}`);
       await server.start();
@@ -63,6 +55,21 @@ describe('shutdown', () => {
     await server.start();
     const { messages } = await (await server.client('alice')).conversation(id);
     assert.deepEqual(messages.map((message) => [message.role, message.status]), [['user', undefined], ['assistant', 'interrupted']]);
+  });
+
+  test('those who wait to be accepted are answered first', async (t) => {
+    const { server } = await serverOfTest(t);
+    server.signal('SIGSTOP');
+    const request = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n';
+    const waiting = Array.from({ length: 40 }, () => rawSocket(server.baseUrl, request, { end: false }));
+    const { hostname, port } = new URL(server.baseUrl);
+    await new Promise((resolve, reject) => {  // connects after those, so they are all waiting
+      net.connect(Number(port), hostname, resolve).on('error', reject).unref();
+    });
+    server.signal('SIGTERM');
+    server.signal('SIGCONT');
+    for (const answer of await Promise.all(waiting)) assert.match(answer.toString(), /^HTTP\/1\.1 200 /);
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
   });
 
   test('a running turn is finished, its client answered, and everything is there after', async (t) => {
@@ -115,15 +122,13 @@ describe('shutdown', () => {
   test('a second server on the same data is refused, and the first goes on', async (t) => {
     const data = temporaryFolder();
     afterwards(t, () => removeFolder(data));
-    const server = await startServer({ data });
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t, { data });
     await assert.rejects(startServer({ data }), /did not start/);
     await (await server.client('alice')).createConversation();
   });
 
   test('a stopped server leaves its port and data to the next, many times', async (t) => {
-    const server = await startServer();
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t);
     const made = [];
     for (let i = 0; i < 5; i += 1) {
       made.unshift(await (await server.client('alice')).createConversation({ title: `run ${i}` }));

@@ -1,8 +1,8 @@
 // The JavaScript example of the document that started the project, run as it stands; only the host is another.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
-import { startServer } from './server.mjs';
+import { describe, test } from 'node:test';
+import { serverOfSuite } from './setup.mjs';
 
 const kHost = 'https://gpt.vmind.online';
 const example = readFileSync(new URL('./fixtures/source_document_example.js', import.meta.url), 'utf8');
@@ -11,11 +11,7 @@ const AsyncFunction = (async () => {}).constructor;
 describe('the source document', () => {
   let server;
   let alice;
-  before(async () => {
-    server = await startServer();
-    alice = await server.client('alice');
-  });
-  after(() => server?.close());
+  serverOfSuite({}, (made) => ({ server, alice } = made));
 
   test('its example works', async () => {
     assert.equal(example.split(kHost).length, 4);

@@ -8,6 +8,7 @@ import { afterwards } from './cleanup.mjs';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { Client } from './client.mjs';
 import { makeToken, removeFolder, startServer, temporaryFolder } from './server.mjs';
+import { serverOfTest } from './setup.mjs';
 
 const kIssuer = 'https://issuer.example.org/pool';
 const kAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'];
@@ -106,8 +107,7 @@ describe('a key set at a URL', () => {
     });
     await new Promise((resolve) => provider.listen(0, '127.0.0.1', resolve));
     afterwards(t, () => { provider.closeAllConnections(); provider.close(); });
-    const server = await startServer({ args: ['--jwks', `http://127.0.0.1:${provider.address().port}/jwks.json`, '--auth-issuer', kIssuer] });
-    afterwards(t, () => server.close());
+    const { server } = await serverOfTest(t, { args: ['--jwks', `http://127.0.0.1:${provider.address().port}/jwks.json`, '--auth-issuer', kIssuer] });
     const get = async (token) => (await new Client({ baseUrl: server.baseUrl, token }).get('/conversations', { expect: [200, 401] })).status;
     assert.equal(await get(await sign(first)), 200);
     const before = fetches;

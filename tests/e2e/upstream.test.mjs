@@ -1,10 +1,9 @@
 // The openai provider against an endpoint that misbehaves in every way we know.
 import assert from 'node:assert/strict';
 import net from 'node:net';
-import { after, before, beforeEach, describe, test } from 'node:test';
-import { afterwards } from './cleanup.mjs';
-import { scripts, startFakeUpstream, streamBytes } from './fake_upstream.mjs';
-import { startServer } from './server.mjs';
+import { beforeEach, describe, test } from 'node:test';
+import { scripts, streamBytes } from './fake_upstream.mjs';
+import { serverOfSuite, serverOfTest } from './setup.mjs';
 import { until } from './wait.mjs';
 
 const kKey = 'sk-test-9a8b7c6d';
@@ -14,16 +13,8 @@ describe('an OpenAI-compatible model', () => {
   let server;
   let upstream;
   let alice;
-  before(async () => {
-    upstream = await startFakeUpstream();
-    server = await startServer({ args: [...upstream.flags, '--openai-models', 'other-model', ...kShort], env: { COLLOQUY_OPENAI_API_KEY: kKey } });
-    alice = await server.client('alice');
-  });
+  serverOfSuite({ upstream: true, args: ['--openai-models', 'other-model', ...kShort], env: { COLLOQUY_OPENAI_API_KEY: kKey } }, (made) => ({ server, upstream, alice } = made));
   beforeEach(() => { upstream.queue.length = 0; upstream.otherwise = scripts.say('ok'); });
-  after(async () => {
-    await server?.close();
-    await upstream?.close();
-  });
 
   const ask = (expect, fields = {}) => alice.post('/generate', { prompt: 'Hello', ...fields }, { expect });
   // The newest conversation's answer, once it no longer runs.
@@ -201,9 +192,7 @@ describe('an endpoint that is not there, and other settings', () => {
     const port = await new Promise((resolve) => {
       const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port: free } = probe.address(); probe.close(() => resolve(free)); });
     });
-    const server = await startServer({ args: ['--model', 'openai', '--openai-base-url', `http://127.0.0.1:${port}/v1`, '--openai-model', 'x'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { alice } = await serverOfTest(t, { args: ['--model', 'openai', '--openai-base-url', `http://127.0.0.1:${port}/v1`, '--openai-model', 'x'] });
     const { conversation_id: id } = await alice.createConversation();
     await alice.post('/generate', { prompt: 'kept' }, { query: { conversation_id: id }, expect: 503 });
     const { messages } = await alice.conversation(id);
@@ -212,11 +201,7 @@ describe('an endpoint that is not there, and other settings', () => {
   });
 
   test('strict alternation merges neighbours and drops a leading answer', async (t) => {
-    const upstream = await startFakeUpstream();
-    afterwards(t, () => upstream.close());
-    const server = await startServer({ args: [...upstream.flags, '--openai-strict-alternation', 'true'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--openai-strict-alternation', 'true'] });
     const { conversation_id: id } = await alice.createConversation();
     for (const [role, content] of [['assistant', 'a0'], ['user', 'u1'], ['user', 'u2'], ['assistant', 'a3'], ['user', 'u4']]) await alice.append(id, content, { role });
     await alice.generate(id, 'u5');
@@ -227,11 +212,7 @@ describe('an endpoint that is not there, and other settings', () => {
   });
 
   test('the number of messages of context is the operator\'s', async (t) => {
-    const upstream = await startFakeUpstream();
-    afterwards(t, () => upstream.close());
-    const server = await startServer({ args: [...upstream.flags, '--context-messages', '2'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { server, upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--context-messages', '2'] });
     const { conversation_id: id } = await alice.createConversation();
     for (const content of ['a', 'b', 'c']) await alice.append(id, content);
     await alice.generate(id, 'd');
@@ -242,11 +223,7 @@ describe('an endpoint that is not there, and other settings', () => {
   });
 
   test('a turn that takes too long is ended, and what it said is kept', async (t) => {
-    const upstream = await startFakeUpstream();
-    afterwards(t, () => upstream.close());
-    const server = await startServer({ args: [...upstream.flags, '--turn-timeout', '2s'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--turn-timeout', '2s'] });
     upstream.next(scripts.stall(['begun']));
     const events = await (await alice.stream('/generate', { prompt: 'x', stream: true })).collect();
     assert.equal(events.at(-1).name, 'error');
@@ -257,11 +234,7 @@ describe('an endpoint that is not there, and other settings', () => {
   });
 
   test('more turns than may run at once are 503, and there is room again after', async (t) => {
-    const upstream = await startFakeUpstream();
-    afterwards(t, () => upstream.close());
-    const server = await startServer({ args: [...upstream.flags, '--max-turns', '2', '--openai-idle-timeout', '4s'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--max-turns', '2', '--openai-idle-timeout', '4s'] });
     upstream.next(scripts.stall(['a']), scripts.stall(['b']));
     const streams = [];
     for (let i = 0; i < 2; i += 1) {
