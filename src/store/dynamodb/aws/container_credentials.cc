@@ -19,7 +19,7 @@ constexpr const char* kToken = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 
 std::string endpoint_url(const Environment& environment) {
   if (const auto relative = environment.get(kRelativeUri)) {
-    const std::string url = "http://169.254.170.2" + *relative;
+    std::string url = "http://169.254.170.2" + *relative;
     if (!relative->starts_with('/') || !net::parse_url(url)) {
       throw provider_failure(kProvider, std::string(kRelativeUri) + " is not a path");
     }

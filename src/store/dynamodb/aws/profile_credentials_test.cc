@@ -68,6 +68,9 @@ TEST_F(ProfileTest, ReadsTheFilesAsTheSdksDo) {
   EXPECT_EQ(find().secret_access_key, "a#b;c=d");
   profile("two words");
   EXPECT_EQ(find().access_key_id, "TWO");
+  credentials_file("[all-indented]\n  aws_access_key_id = IN\n  aws_secret_access_key = s\n");
+  profile("all-indented");
+  EXPECT_EQ(find().access_key_id, "IN");
 }
 
 TEST_F(ProfileTest, AMalformedFileIsNamedWithItsLineAndNothingElse) {

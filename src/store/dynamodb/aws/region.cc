@@ -37,7 +37,7 @@ std::optional<std::string> configured_region(const Environment& environment) {
 }
 
 Task<std::string> find_region(std::string given, ProviderContext context) {
-  if (!given.empty()) co_return checked(std::move(given), "the setting");
+  if (!given.empty()) co_return checked(given, "the setting");
   if (auto region = configured_region(context.environment)) co_return std::move(*region);
   std::string reason;
   try {

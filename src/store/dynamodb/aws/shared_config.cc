@@ -77,15 +77,15 @@ class FileParser {
   void line(std::string_view raw) {
     const auto text = trimmed(raw);
     if (text.empty() || comment_start(text.front())) return;
-    const bool indented = raw.front() == ' ' || raw.front() == '\t';
+    const std::size_t indent = raw.find_first_not_of(kWhiteSpace);
     if (text.front() == '[') return section(text);
     if (!in_section_) refuse("stands before any section");
     // A setting of settings, such as those of `s3`, which nothing here asks for.
-    if (indented && after_setting_) return;
+    if (indent > setting_indent_) return;
     const auto equals = text.find('=');
     const auto name = trimmed(text.substr(0, std::min(equals, text.size())));
     if (equals == std::string_view::npos || name.empty()) refuse("is no setting");
-    after_setting_ = true;
+    setting_indent_ = indent;
     if (profile_.empty()) return;
     into_[profile_].insert_or_assign(
         lower(name), std::string(without_comment(trimmed(text.substr(equals + 1)))));
@@ -97,7 +97,7 @@ class FileParser {
     const auto rest = trimmed(text.substr(end + 1));
     if (!rest.empty() && !comment_start(rest.front())) refuse("goes on after a section's name");
     in_section_ = true;
-    after_setting_ = false;
+    setting_indent_ = std::string_view::npos;
     profile_ = section_profile(trimmed(text.substr(1, end - 1)), kind_);
     if (!profile_.empty()) into_[profile_];
   }
@@ -107,15 +107,15 @@ class FileParser {
   std::map<std::string, Profile, std::less<>>& into_;
   std::size_t line_number_ = 0;
   bool in_section_ = false;
-  bool after_setting_ = false;
-  std::string profile_;  // empty within a section of another kind
+  std::size_t setting_indent_ = std::string_view::npos;  // of the last one; npos: none yet
+  std::string profile_;                                  // empty within a section of another kind
 };
 
 // nullopt when there is no home to look in.
 std::optional<std::string> file_path(const Environment& environment, const char* variable,
                                      const char* under_home) {
   const auto home = environment.get("HOME");
-  const auto given = environment.get(variable);
+  auto given = environment.get(variable);
   if (given && !given->starts_with("~/")) return given;
   if (!home) return std::nullopt;
   return *home + "/" + (given ? given->substr(2) : std::string(under_home));
