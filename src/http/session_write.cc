@@ -257,8 +257,16 @@ void Session<Stream>::abort() {
   socket().close(ignored);
 }
 
-// Of what is defined here, for session.cc.
-template class Session<PlainStream>;
-template class Session<TlsStream>;
+// What session.cc calls of these.
+template Task<bool> Session<PlainStream>::respond(Response&);
+template Task<bool> Session<TlsStream>::respond(Response&);
+template Task<> Session<PlainStream>::refuse(Refusal);
+template Task<> Session<TlsStream>::refuse(Refusal);
+template Response Session<PlainStream>::early_reply(Refusal) const;
+template Response Session<TlsStream>::early_reply(Refusal) const;
+template bool Session<PlainStream>::write_now(Gather&);
+template bool Session<TlsStream>::write_now(Gather&);
+template Task<bool> Session<PlainStream>::write_rest(Gather&);
+template Task<bool> Session<TlsStream>::write_rest(Gather&);
 
 }  // namespace colloquy::http::detail
