@@ -1,5 +1,5 @@
-// The coroutine and the state of one connection, over a plain or a TLS stream. For session.cc only,
-// which has the bodies and makes the two instances.
+// The coroutine and the state of one connection, over a plain or a TLS stream. For session.cc,
+// which has the connection's life and reads requests, and session_write.cc, which writes responses.
 #pragma once
 
 #include <boost/asio/as_tuple.hpp>
@@ -31,9 +31,6 @@ using ErrorCode = boost::system::error_code;
 inline constexpr auto kAwait = asio::as_tuple(asio::deferred);
 
 inline constexpr std::size_t kReadBodyBytes = 64 * limits::kKiB;
-
-// A body up to this is copied behind the header where the stream would make records of the two.
-inline constexpr std::size_t kTlsRecordBytes = 16 * limits::kKiB;
 
 template <class Stream>
 class Session final : public Connection {
@@ -111,57 +108,6 @@ class Session final : public Connection {
   std::string head_;  // of the response that is being written
   bool at_rest_ = false;
   bool continued_ = false;
-};
-
-// The body of a response of unknown length. A piece goes out with its chunk's size, and the first
-// one with the header, in one write.
-template <class Stream>
-class Session<Stream>::StreamWriter final : public BodyWriter {
- public:
-  StreamWriter(Session& session, bool chunked) : session_(session), chunked_(chunked) {}
-
-  Task<> write(std::string_view piece) override {
-    if (ended_) throw ConnectionClosed();
-    std::string& head = session_.head_;
-    if (!piece.empty() && chunked_) append_chunk_size(head, piece.size());
-    std::string_view end = chunked_ && !piece.empty() ? "\r\n" : "";
-    if (kTls && piece.size() <= kTlsRecordBytes) {
-      head.append(piece).append(end);
-      piece = end = {};
-    }
-    Gather pieces(head, piece, end);
-    bool written = session_.write_now(pieces);
-    if (!written) written = co_await session_.write_rest(pieces);
-    head.clear();
-    started_ = true;
-    if (!written) {
-      ended_ = true;
-      throw ConnectionClosed();
-    }
-  }
-
-  void abort() override {
-    ended_ = true;
-    session_.abort();
-  }
-
-  // Whether a byte of the response, its header included, was given to the socket.
-  bool started() const { return started_; }
-  bool ended() const { return ended_; }
-
- private:
-  static void append_chunk_size(std::string& out, std::size_t bytes) {
-    static constexpr std::string_view kDigits = "0123456789abcdef";
-    int shift = 60;
-    while (shift > 0 && (bytes >> shift) == 0) shift -= 4;
-    for (; shift >= 0; shift -= 4) out.push_back(kDigits[(bytes >> shift) & 0xFU]);
-    out.append("\r\n");
-  }
-
-  Session& session_;
-  const bool chunked_;
-  bool started_ = false;
-  bool ended_ = false;
 };
 
 }  // namespace colloquy::http::detail

@@ -7,13 +7,15 @@ import { promisify } from 'node:util';
 import { afterwards } from './cleanup.mjs';
 import { removeFolder, temporaryFolder } from './server.mjs';
 import { serverOfTest } from './setup.mjs';
+import { until } from './wait.mjs';
 
 const run = promisify(execFile);
 
-function announced(server) {
-  const lines = server.stdout.split(/\r?\n/).filter((line) => /curl|Bearer/.test(line));
-  assert.ok(lines.length <= 1, server.stdout);
-  return lines[0];
+const announced = (server) => server.stdout.split(/\r?\n/).filter((line) => /curl|Bearer/.test(line));
+
+async function lineOf(server) {
+  const [line] = await until(() => /curl.*\r?\n/.test(server.stdout) && announced(server), 'the line');
+  return line;
 }
 
 async function paste(line) {
@@ -24,7 +26,7 @@ async function paste(line) {
 describe('what the server says when it starts', () => {
   test('on a terminal it shows a curl line, which works as pasted, as often as one likes', async (t) => {
     const { server, you } = await serverOfTest(t, { terminal: true, users: ['you'] });
-    const line = announced(server);
+    const line = await lineOf(server);
     assert.ok(line.includes(`${server.baseUrl}/generate`), server.stdout);
     for (let i = 1; i <= 2; i += 1) {
       const answer = await paste(line);
@@ -44,13 +46,13 @@ describe('what the server says when it starts', () => {
                              '-subj', '/CN=test', '-keyout', key, '-out', cert], { stdio: 'ignore' });
     const { server } = await serverOfTest(t, { terminal: true, users: [], args: ['--tls-cert', cert, '--tls-key', key] });
     assert.match(server.baseUrl, /^https:/);
-    assert.equal((await paste(announced(server))).prompt, 'Hello!');
+    assert.equal((await paste(await lineOf(server))).prompt, 'Hello!');
   });
 
   test('the token is in no log', async (t) => {
     const { server } = await serverOfTest(t, { terminal: true, users: [] });
-    const token = announced(server).match(/Bearer (\S+?)'/)[1];
-    await paste(announced(server));
+    const token = (await lineOf(server)).match(/Bearer (\S+?)'/)[1];
+    await paste(await lineOf(server));
     await server.stop();
     assert.ok(!server.stderr.includes(token.split('.')[2]));
   });
@@ -61,7 +63,7 @@ describe('what the server says when it starts', () => {
     test(`there is no such line ${where}`, async (t) => {
       const { server } = await serverOfTest(t, { users: [], ...options });
       await server.stop();
-      assert.equal(announced(server), undefined);
+      assert.deepEqual(announced(server), []);
       assert.match(server.stdout, /^listening on /m);
     });
   }
