@@ -189,6 +189,27 @@ TEST(DiskFull, NothingIsLostWhereverItHappensAndItHealsWhenThereIsRoom) {
   }
 }
 
+// To open it again takes room for what is only in the logs.
+TEST(DiskFull, StaysOpenForReadersUntilThereIsRoomToOpenItAgain) {
+  FaultyHarness harness;
+  harness.open();
+  auto conversation = harness.create(UserId("alice"), "title");
+  harness.append(conversation, "kept");
+  harness.files().fail(FaultyFileSystem::Fault::kNoSpace);
+  ASSERT_TRUE(append_error(harness, conversation));
+  harness.files().heal();
+  harness.files().set_free_space(limits::kMiB);  // for the probe, and no more
+  harness.store().sweep_now();
+  EXPECT_NE(harness.store().not_ready_reason(), "");
+  EXPECT_EQ(harness.messages(conversation).size(), 1U);
+  auto error = append_error(harness, conversation);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code(), ErrorCode::kUnavailable);
+  harness.files().set_free_space(64 * limits::kMiB);
+  EXPECT_TRUE(heals(harness)) << harness.store().not_ready_reason();
+  EXPECT_FALSE(append_error(harness, conversation));
+}
+
 TEST(DiskFails, WritesAreRefusedNothingIsLostAndItHeals) {
   FaultyHarness harness;
   harness.open();
