@@ -17,8 +17,9 @@ if [[ ! -x "$COLLOQUY_BINARY" ]]; then
   echo "run_e2e.sh: no program at $COLLOQUY_BINARY: build it, or set COLLOQUY_BINARY" >&2
   exit 2
 fi
-if [[ ! -d node_modules || package-lock.json -nt node_modules/.package-lock.json ]]; then
+if ! cmp -s package-lock.json node_modules/.installed; then  # as ./test does
   npm ci --no-audit --no-fund
+  cp package-lock.json node_modules/.installed
 fi
 
 files=()

@@ -108,18 +108,16 @@ Task<http::Response> list_messages(chat::Conversations& conversations, UserId us
   body.push_back('[');
   write_messages(body, page.messages, true);
   std::string_view tail = with_conversation ? "}" : "";
-  bool whole = !selection.all || !page.more;
-  http::Response response;
-  if (whole) {
+  if (!selection.all || !page.more) {
     body.push_back(']');
     body += tail;
-    response = json_reply(200, std::move(body));
-    add_links(response, id, selection, page);
-  } else {
-    response = json_reply(200, "");
+    auto whole = json_reply(200, std::move(body));
+    add_links(whole, id, selection, page);
+    if (with_conversation) set_entity_tag(whole, page.conversation);
+    co_return whole;
   }
+  auto response = json_reply(200, "");
   if (with_conversation) set_entity_tag(response, page.conversation);
-  if (whole) co_return response;
   selection.range.after = page.messages.back().id;
   auto rest = std::make_shared<Rest>(
       Rest{conversations, std::move(user), id, selection.range, std::move(body), tail});

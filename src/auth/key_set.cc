@@ -8,8 +8,8 @@
 #include <optional>
 #include <utility>
 
-#include "auth/small_file.h"
 #include "base/error.h"
+#include "base/read_file.h"
 #include "base/signal.h"
 #include "telemetry/log.h"
 
@@ -32,7 +32,7 @@ KeySet::Snapshot make_snapshot(JwkSet keys, std::uint64_t version) {
 
 FileKeySet::FileKeySet(std::filesystem::path path, std::chrono::milliseconds check_interval)
     : path_(std::move(path)) {
-  text_ = read_small_file(path_, kKeySetBytesMax).content;
+  text_ = read_file(path_, kKeySetBytesMax).text;
   JwkSet keys = [&] {
     try {
       return JwkSet::parse(text_);
@@ -58,7 +58,7 @@ Task<KeySet::Snapshot> FileKeySet::newer_than(std::uint64_t) { return current();
 
 bool FileKeySet::reload_if_changed() {
   try {
-    std::string text = read_small_file(path_, kKeySetBytesMax).content;
+    std::string text = read_file(path_, kKeySetBytesMax).text;
     {
       std::scoped_lock lock(mutex_);
       if (text == text_) return false;

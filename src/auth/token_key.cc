@@ -13,11 +13,11 @@
 #include <system_error>
 
 #include "auth/base64url.h"
-#include "auth/small_file.h"
 #include "auth/user_id.h"
 #include "auth/verification_key.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/read_file.h"
 
 namespace colloquy::auth {
 namespace {
@@ -48,9 +48,9 @@ void check_length(std::string_view secret, const std::string& origin) {
 }
 
 TokenKey read_key_file(const fs::path& path, mode_t refused_permissions) {
-  SmallFile file = read_small_file(path, kKeyFileBytesMax);
-  while (file.content.ends_with('\n') || file.content.ends_with('\r')) file.content.pop_back();
-  TokenKey key{std::move(file.content), path.string(), {}};
+  FileContent file = read_file(path, kKeyFileBytesMax);
+  while (file.text.ends_with('\n') || file.text.ends_with('\r')) file.text.pop_back();
+  TokenKey key{std::move(file.text), path.string(), {}};
   check_length(key.secret, key.origin);
   if ((file.permissions & refused_permissions) != 0) {
     throw Error(ErrorCode::kInvalid, "The token key " + key.origin +

@@ -3,7 +3,9 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -31,7 +33,8 @@ class TlsFiles {
   TlsFiles(const TlsFiles&) = delete;
   TlsFiles& operator=(const TlsFiles&) = delete;
 
-  void write(const std::string& common_name) const {
+  // With a passphrase the key is encrypted.
+  void write(const std::string& common_name, const char* passphrase = nullptr) const {
     EVP_PKEY* key = EVP_EC_gen("P-256");
     X509* certificate = X509_new();
     X509_set_version(certificate, 2);
@@ -49,7 +52,8 @@ class TlsFiles {
     PEM_write_X509(file, certificate);
     std::fclose(file);
     file = std::fopen(this->key().c_str(), "w");
-    PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
+    PEM_write_PrivateKey(file, key, passphrase == nullptr ? nullptr : EVP_aes_128_cbc(), nullptr, 0,
+                         nullptr, const_cast<char*>(passphrase));
     std::fclose(file);
     X509_free(certificate);
     EVP_PKEY_free(key);
@@ -67,6 +71,28 @@ class TlsFiles {
 
  private:
   std::string folder_;
+};
+
+// Whoever asks at the terminal or the standard input gets these lines.
+class StandardInput {
+ public:
+  explicit StandardInput(std::string_view lines) : before_(::dup(STDIN_FILENO)) {
+    std::array<int, 2> pipe{};
+    EXPECT_EQ(::pipe(pipe.data()), 0);
+    EXPECT_EQ(::write(pipe[1], lines.data(), lines.size()), static_cast<ssize_t>(lines.size()));
+    ::dup2(pipe[0], STDIN_FILENO);
+    ::close(pipe[0]);
+    ::close(pipe[1]);
+  }
+  ~StandardInput() {
+    ::dup2(before_, STDIN_FILENO);
+    ::close(before_);
+  }
+  StandardInput(const StandardInput&) = delete;
+  StandardInput& operator=(const StandardInput&) = delete;
+
+ private:
+  int before_;
 };
 
 // A blocking TLS client that does not check whom it talks to.
@@ -218,6 +244,15 @@ TEST(ServerTls, ReadsAChangedCertificateAndKeepsTheOldOneWhenItIsBroken) {
   before.send(kClose);  // an open connection goes on
   bool clean = false;
   EXPECT_TRUE(before.receive_all(clean).ends_with("GET /a "));
+}
+
+TEST(ServerTls, NobodyIsAskedForThePassphraseOfAnEncryptedKey) {
+  const TlsFiles files;
+  const StandardInput typed("secret\nsecret\n");
+  TestServer server(echo, {}, 1, files.options());
+  files.write("encrypted", "secret");
+  EXPECT_EQ(TlsClient(server.port()).server_name(), "first");
+  EXPECT_THROW(TestServer(echo, {}, 1, files.options()), Error);
 }
 
 TEST(ServerTls, DoesNotStartWithoutAUsableCertificate) {

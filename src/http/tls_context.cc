@@ -43,6 +43,9 @@ int select_protocol(SSL*, const unsigned char** out, unsigned char* out_bytes,
   return SSL_TLSEXT_ERR_OK;
 }
 
+// Without it OpenSSL asks the terminal for an encrypted key's passphrase, and an event loop waits.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
 }  // namespace
 
 TlsCertificate::TlsCertificate(std::string certificate_file, std::string key_file)
@@ -92,6 +95,7 @@ std::shared_ptr<ssl::context> TlsCertificate::load() const {
   SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_alpn_select_cb(native, select_protocol, nullptr);
+  SSL_CTX_set_default_passwd_cb(native, no_passphrase);
   context->use_certificate_chain_file(certificate_file_);
   context->use_private_key_file(key_file_, ssl::context::pem);
   if (SSL_CTX_check_private_key(native) != 1) {

@@ -12,7 +12,8 @@
 // key with another fingerprint throws kInvalid, naming the key's field (key_reused);
 // a repeat whose result was deleted or has expired in the meantime throws kConflict
 // (result_deleted). Where the conversation that a call names is itself not there,
-// it is kNotFound with a key as without.
+// it is kNotFound with a key as without. What was saved is returned also while new
+// writes are refused, as long as the back end can be read.
 //
 // Expiry: a conversation with a time to live expires that long after its last
 // activity, but not while an answer is being made in it: start_turn holds it until

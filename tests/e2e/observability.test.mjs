@@ -1,5 +1,6 @@
 // Request ids, the log and the metrics: what an operator sees, and what nobody may.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { rawRequest } from './client.mjs';
 import { contract } from './contract.mjs';
@@ -107,6 +108,21 @@ describe('metrics and health', () => {
     const routes = new Set(samples.map((sample) => sample.labels.route).filter(Boolean));
     assert.ok(routes.has('/conversations/{conversation_id}'), [...routes].join());
     assert.ok([...routes].every((route) => !route.includes(id)));
+  });
+
+  test('every metric is on the operator\'s page, with its type and labels', async () => {
+    const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const rows = [...page.matchAll(/^\| `(colloquy_[a-z_]+)` \| (\w+) \| (.*?) \|/gm)];
+    const documented = new Map(rows.map(([, name, type, labels]) =>
+      [name, { type, labels: [...labels.replace(/:.*/, '').matchAll(/`(\w+)`/g)].map(([, label]) => label).sort() }]));
+    await alice.generate(undefined, 'x');
+    const { families, samples } = await scrape();
+    assert.ok(families.size > 10);
+    for (const [name, type] of families) assert.equal(documented.get(name)?.type, type, name);
+    for (const { name, labels } of samples) {
+      const family = families.has(name) ? name : name.replace(/_(bucket|sum|count)$/, '');
+      assert.deepEqual(Object.keys(labels).filter((label) => label !== 'le').sort(), documented.get(family).labels, name);
+    }
   });
 
   test('counters count, and do not fall', async () => {

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { readEvents } from './event_stream.mjs';
 import { binary, cleanEnvironment } from './server.mjs';
 import { serverOfTest } from './setup.mjs';
 
@@ -55,9 +56,30 @@ function assertLike(real, shown, where) {
   }
 }
 
-function assertAnswer(real, shown, where) {
+async function eventsOf(text) {
+  const events = [];
+  for await (const event of readEvents([Buffer.from(`${text.trimEnd()}\n\n`)])) events.push(event);
+  return events;
+}
+
+// A page shows a stream up to some place. What is said together, in one event, depends on the time it takes.
+async function assertStream(real, shown, where) {
+  const [realStart, ...realEvents] = await eventsOf(real);
+  const [shownStart, ...shownEvents] = await eventsOf(shown);
+  assert.deepEqual(realStart, shownStart, where);
+  let text = '';
+  for (const { name, id, data } of shownEvents) {
+    assert.equal(name, 'token', where);
+    text += data.text;
+    assert.equal(Number(id), Buffer.byteLength(text), where);
+  }
+  assert.equal(realEvents.at(-1).name, 'done', where);
+  assert.ok(realEvents.at(-1).data.generated_text.startsWith(text), `${where}:\n${real}`);
+}
+
+async function assertAnswer(real, shown, where) {
   if (shown.startsWith('event: ')) {
-    assert.ok(real.startsWith(shown.trimEnd()), `${where}:\n${real}`);
+    await assertStream(real, shown, where);
     return;
   }
   if (!shown.includes('{')) {  // a piece of an answer on each line
@@ -82,10 +104,10 @@ describe('the pages', () => {
       const { server } = await serverOfTest(t, { users: [] });
       const printed = await paste(blocks, server);
       assert.equal(printed.length, blocks.length);
-      blocks.forEach(({ command, shown }, i) => {
-        if (shown) assertAnswer(withoutChance(printed[i]).trim(), withoutChance(shown).trim(), `after\n${command}\nit says`);
+      for (const [i, { command, shown }] of blocks.entries()) {
+        if (shown) await assertAnswer(withoutChance(printed[i]).trim(), withoutChance(shown).trim(), `after\n${command}\nit says`);
         else if (/^curl/.test(command)) assert.ok(printed[i].trim().length > 0, command);
-      });
+      }
     });
   }
 });

@@ -68,11 +68,7 @@ describe('limits of a user', () => {
   });
 
   test('a repeated turn is answered also where no tokens are left', async (t) => {
-    const upstream = await startFakeUpstream();
-    afterwards(t, () => upstream.close());
-    const server = await startServer({ args: [...upstream.flags, '--tokens-per-minute', '100'] });
-    afterwards(t, () => server.close());
-    const alice = await server.client('alice');
+    const { upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--tokens-per-minute', '100'] });
     upstream.otherwise = scripts.say('ok', { usage: { prompt_tokens: 60, completion_tokens: 60 } });
     const headers = { 'Idempotency-Key': 'turn-1' };
     const send = (body, expect, key = headers) => alice.post('/generate', body, { headers: key, expect });

@@ -135,6 +135,14 @@ void Database::check_writable() {
       rocksdb::WriteStringToFile(files_.get(), std::string(kProbeBytes, 'x'), probe, true);
   files_->DeleteFile(probe, rocksdb::IOOptions(), nullptr).PermitUncheckedError();
   check(status, "trying whether the disk takes writes");
+  if (!db_) return;
+  // Opening writes what is only in the logs into tables. If it found no room for that, there would
+  // be no database to read from either.
+  std::uint64_t unflushed_bytes = 0;
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &unflushed_bytes);
+  if (free_disk_bytes() < unflushed_bytes + kProbeBytes) {
+    throw disk_full("less free room than opening the database again takes");
+  }
 }
 
 void Database::reopen() {

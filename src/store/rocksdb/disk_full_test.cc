@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <optional>
 #include <set>
+#include <string>
 #include <thread>
+#include <tuple>
 
 #include "base/error.h"
 #include "store/rocksdb/faulty_harness.h"
@@ -55,6 +58,102 @@ TEST(DiskFull, WritesAreRefusedWhereTheRoomIsBelowTheLimitAndDeletionsAreNot) {
   EXPECT_FALSE(append_error(harness, conversation));
 }
 
+// What each kind of write with a key made, and its repeats.
+struct KeyedWrites {
+  explicit KeyedWrites(FaultyHarness& harness_in) : harness(harness_in) {
+    home = create("create").conversation;
+    message = append("append").message;
+    turn = start("start", home.id);
+    fresh_turn = start("start new", std::nullopt);
+  }
+
+  IdempotencyKey key(const std::string& name) const {
+    return {name, {}, harness.clock().now_s() + 3600, "Idempotency-Key"};
+  }
+  CreatedConversation create(const std::string& name) const {
+    return run_task(harness.store().create_conversation(
+        alice, NewConversation{"title", "", {}, std::nullopt}, key(name)));
+  }
+  AppendedMessage append(const std::string& name) const {
+    return run_task(harness.store().append_message(
+        alice, home.id, NewMessage{Role::kUser, "kept", {}, ""}, key(name)));
+  }
+  StartedTurn start(const std::string& name, std::optional<ConversationId> id) const {
+    NewTurn fresh;
+    fresh.conversation_id = id;
+    if (!id) fresh.new_conversation.emplace();
+    fresh.prompt = {Role::kUser, "prompt", {}, ""};
+    fresh.lease_until_s = harness.clock().now_s() + 600;
+    return run_task(harness.store().start_turn(alice, fresh, key(name)));
+  }
+
+  void expect_repeats_answered() const {
+    auto created = create("create");
+    EXPECT_TRUE(created.replayed);
+    EXPECT_EQ(created.conversation.id, home.id);
+    auto appended = append("append");
+    EXPECT_TRUE(appended.replayed);
+    EXPECT_EQ(appended.message, message);
+    for (const auto& [name, first, id] :
+         {std::tuple("start", &turn, std::optional(home.id)),
+          std::tuple("start new", &fresh_turn, std::optional<ConversationId>())}) {
+      auto repeated = start(name, id);
+      EXPECT_TRUE(repeated.replayed);
+      EXPECT_EQ(repeated.prompt, first->prompt);
+      EXPECT_EQ(repeated.reply, first->reply);
+    }
+  }
+  void expect_new_ones_refused() const {
+    auto code_of = [](auto&& write) {
+      try {
+        write();
+        return ErrorCode::kInternal;
+      } catch (const Error& error) {
+        return error.code();
+      }
+    };
+    EXPECT_EQ(code_of([&] { create("other"); }), ErrorCode::kUnavailable);
+    EXPECT_EQ(code_of([&] { append("other"); }), ErrorCode::kUnavailable);
+    EXPECT_EQ(code_of([&] { start("other", home.id); }), ErrorCode::kUnavailable);
+    EXPECT_EQ(code_of([&] { append("create"); }), ErrorCode::kInvalid);  // another request's key
+  }
+
+  FaultyHarness& harness;
+  const UserId alice{"alice"};
+  Conversation home;
+  Message message;
+  StartedTurn turn;
+  StartedTurn fresh_turn;
+};
+
+TEST(DiskFull, ARepeatOfWhatWasSavedIsAnsweredWithoutRoom) {
+  FaultyHarness harness;
+  harness.options().min_free_disk_bytes = 1000;
+  harness.open();
+  const KeyedWrites writes(harness);
+  harness.files().set_free_space(999);
+  harness.store().sweep_now();
+  writes.expect_repeats_answered();
+  writes.expect_new_ones_refused();
+  run_task(harness.store().delete_message(writes.alice, writes.home.id, writes.message.id));
+  try {
+    writes.append("append");
+    ADD_FAILURE() << "what the key made is deleted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kConflict);
+  }
+}
+
+TEST(DiskFails, ARepeatOfWhatWasSavedIsAnswered) {
+  FaultyHarness harness;
+  harness.open();
+  const KeyedWrites writes(harness);
+  harness.files().fail(FaultyFileSystem::Fault::kIoError);
+  ASSERT_TRUE(append_error(harness, writes.home));
+  writes.expect_repeats_answered();
+  writes.expect_new_ones_refused();
+}
+
 // Fills up at the n-th write to any file, for every n until a run of writes gets through.
 TEST(DiskFull, NothingIsLostWhereverItHappensAndItHealsWhenThereIsRoom) {
   for (std::uint64_t after = 0;; after += 1 + after / 8) {
@@ -88,6 +187,27 @@ TEST(DiskFull, NothingIsLostWhereverItHappensAndItHealsWhenThereIsRoom) {
     for (const auto& id : acknowledged) ASSERT_TRUE(stored.contains(id)) << "after " << after;
     if (!failed) break;
   }
+}
+
+// To open it again takes room for what is only in the logs.
+TEST(DiskFull, StaysOpenForReadersUntilThereIsRoomToOpenItAgain) {
+  FaultyHarness harness;
+  harness.open();
+  auto conversation = harness.create(UserId("alice"), "title");
+  harness.append(conversation, "kept");
+  harness.files().fail(FaultyFileSystem::Fault::kNoSpace);
+  ASSERT_TRUE(append_error(harness, conversation));
+  harness.files().heal();
+  harness.files().set_free_space(limits::kMiB);  // for the probe, and no more
+  harness.store().sweep_now();
+  EXPECT_NE(harness.store().not_ready_reason(), "");
+  EXPECT_EQ(harness.messages(conversation).size(), 1U);
+  auto error = append_error(harness, conversation);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code(), ErrorCode::kUnavailable);
+  harness.files().set_free_space(64 * limits::kMiB);
+  EXPECT_TRUE(heals(harness)) << harness.store().not_ready_reason();
+  EXPECT_FALSE(append_error(harness, conversation));
 }
 
 TEST(DiskFails, WritesAreRefusedNothingIsLostAndItHeals) {

@@ -179,18 +179,45 @@ std::optional<Message> Reader::message(const UserId& user, const ConversationId&
   return as_seen(std::move(record), instance_, now_s_);
 }
 
-std::optional<StartedTurn> Reader::turn(const UserId& user, const std::optional<ConversationId>& id,
-                                        const IdempotentRequest& idempotent) const {
-  if (id && !conversation(user, *id)) throw not_found();
+std::optional<IdempotencyRecord> Reader::earlier(const IdempotentRequest& idempotent,
+                                                 IdempotentKind kind,
+                                                 const std::optional<ConversationId>& id) const {
   rocksdb::PinnableSlice value;
   if (!get(database_.derived(), idempotent.record_key, value)) return std::nullopt;
   auto record = decode_idempotency(value.ToStringView());
   if (record.expires_at_s <= now_s_) return std::nullopt;
-  check_repeat(record, idempotent.request, IdempotentKind::kTurn, id);
+  check_repeat(record, idempotent.request, kind, id);
+  return record;
+}
+
+std::optional<CreatedConversation> Reader::created(const UserId& user,
+                                                   const IdempotentRequest& idempotent) const {
+  auto record = earlier(idempotent, IdempotentKind::kConversation, {});
+  if (!record) return std::nullopt;
+  auto made = conversation(user, record->conversation_id);
+  if (!made) throw result_deleted();
+  return CreatedConversation{std::move(*made), true};
+}
+
+std::optional<AppendedMessage> Reader::appended(const UserId& user, const ConversationId& id,
+                                                const IdempotentRequest& idempotent) const {
+  if (!conversation(user, id)) throw not_found();
+  auto record = earlier(idempotent, IdempotentKind::kMessage, id);
+  if (!record) return std::nullopt;
+  auto made = message(user, id, record->message_id);
+  if (!made) throw result_deleted();
+  return AppendedMessage{std::move(*made), true};
+}
+
+std::optional<StartedTurn> Reader::turn(const UserId& user, const std::optional<ConversationId>& id,
+                                        const IdempotentRequest& idempotent) const {
+  if (id && !conversation(user, *id)) throw not_found();
+  auto record = earlier(idempotent, IdempotentKind::kTurn, id);
+  if (!record) return std::nullopt;
   // All of it was committed with the record: what is not there has been deleted since.
-  auto made_in = conversation(user, record.conversation_id);
-  auto prompt = message(user, record.conversation_id, record.message_id);
-  auto reply = message(user, record.conversation_id, record.reply_id);
+  auto made_in = conversation(user, record->conversation_id);
+  auto prompt = message(user, record->conversation_id, record->message_id);
+  auto reply = message(user, record->conversation_id, record->reply_id);
   if (!made_in || !prompt || !reply) throw result_deleted();
   return StartedTurn{std::move(*made_in), std::move(*prompt), std::move(*reply), true};
 }

@@ -36,7 +36,12 @@ class Reader {
                                       const MessageRange& range) const;
   std::optional<Message> message(const UserId& user, const ConversationId& id,
                                  const MessageId& message) const;
-  // As Store::find_turn.
+  // What an earlier create_conversation, append_message or start_turn with this key made, as their
+  // repeat would answer; nullopt when the key is unknown.
+  std::optional<CreatedConversation> created(const UserId& user,
+                                             const IdempotentRequest& idempotent) const;
+  std::optional<AppendedMessage> appended(const UserId& user, const ConversationId& id,
+                                          const IdempotentRequest& idempotent) const;
   std::optional<StartedTurn> turn(const UserId& user, const std::optional<ConversationId>& id,
                                   const IdempotentRequest& idempotent) const;
   std::optional<RecentMessages> recent(const UserId& user, const ConversationId& id,
@@ -48,6 +53,10 @@ class Reader {
            rocksdb::PinnableSlice& value) const;
   // Completes a decoded record; false when its details have gone, because it has just changed.
   bool complete(const UserId& user, const ConversationId& id, ConversationRecord& record) const;
+  // The record of a request sent before; nullopt when the key is unknown or its time is over.
+  // Throws as check_repeat.
+  std::optional<IdempotencyRecord> earlier(const IdempotentRequest& idempotent, IdempotentKind kind,
+                                           const std::optional<ConversationId>& id) const;
   Message decode(const rocksdb::Iterator& at) const;
   MessagePage newest(rocksdb::Iterator& at, const ConversationId& id,
                      const MessageRange& range) const;

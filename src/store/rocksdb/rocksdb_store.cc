@@ -140,6 +140,9 @@ struct RocksDbStore::Impl {
     if (sweeper.disk_full()) throw disk_full("less free room than min_free_disk_bytes");
   }
 
+  // Would a write be refused now? Then a repeat of one that was made is still answered, by reading.
+  bool refuses_writes() const { return sweeper.disk_full() || writer.broken(); }
+
   template <class Operation, class... Arguments>
   std::shared_ptr<Operation> submit(Arguments&&... arguments) {
     auto operation = std::make_shared<Operation>(std::forward<Arguments>(arguments)...);
@@ -169,8 +172,15 @@ Task<CreatedConversation> RocksDbStore::create_conversation(UserId user,
                                                             NewConversation conversation,
                                                             std::optional<IdempotencyKey> key) {
   Timer timer(impl_->operations.create_conversation);
-  impl_->require_room();
   auto idempotency = idempotency_of(user, std::move(key));
+  if (idempotency && impl_->refuses_writes()) {
+    auto look = [user, idempotency](const Reader& reader) {
+      return reader.created(user, *idempotency);
+    };
+    auto earlier = co_await impl_->read(std::move(look));
+    if (earlier) co_return std::move(*earlier);
+  }
+  impl_->require_room();
   auto operation = impl_->submit<CreateConversation>(std::move(user), std::move(conversation),
                                                      std::move(idempotency));
   co_return co_await operation->wait();
@@ -213,11 +223,18 @@ Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId i
                                                    NewMessage message,
                                                    std::optional<IdempotencyKey> key) {
   Timer timer(impl_->operations.append_message);
+  auto idempotency = idempotency_of(user, std::move(key));
+  if (idempotency && impl_->refuses_writes()) {
+    auto look = [user, id, idempotency](const Reader& reader) {
+      return reader.appended(user, id, *idempotency);
+    };
+    auto earlier = co_await impl_->read(std::move(look));
+    if (earlier) co_return std::move(*earlier);
+  }
   impl_->require_room();
   co_await impl_->require(user, id);
   AppendedMessage appended;
   appended.message = to_message(std::move(message));
-  auto idempotency = idempotency_of(user, std::move(key));
   auto operation = impl_->submit<AppendMessage>(user, id, appended.message, std::move(idempotency));
   auto placed = co_await operation->wait();
   if (placed.replayed) {
@@ -266,6 +283,10 @@ Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
   Timer timer(impl_->operations.start_turn);
   if (turn.conversation_id.has_value() == turn.new_conversation.has_value()) {
     throw internal_error("a turn needs a conversation, either new or not");
+  }
+  if (key && impl_->refuses_writes()) {
+    auto earlier = co_await find_turn(user, turn.conversation_id, *key);
+    if (earlier) co_return std::move(*earlier);
   }
   impl_->require_room();
   if (turn.conversation_id) co_await impl_->require(user, *turn.conversation_id);

@@ -88,7 +88,7 @@ TEST_F(ProfileTest, AnUnreadableFileIsAFailure) {
   unreadable.environment.file = Environment::of_process().file;
   variables["AWS_CONFIG_FILE"] = "/proc";
   EXPECT_EQ(failure_of(ProfileCredentials(unreadable)).detail,
-            "profile: file /proc: is not a regular file");
+            "profile: The file /proc cannot be read: it is not a regular file.");
 }
 
 TEST_F(ProfileTest, WithoutFilesItIsNotSetUp) {

@@ -1,4 +1,5 @@
-// Reads a key's file whole. Blocks: never call it on an event loop.
+// Reads a small file whole: a key, a list of settings. Any thread may call it; it blocks for as
+// long as the disk does.
 #pragma once
 
 #include <sys/types.h>
@@ -7,16 +8,16 @@
 #include <filesystem>
 #include <string>
 
-namespace colloquy::auth {
+namespace colloquy {
 
-struct SmallFile {
-  std::string content;
+struct FileContent {
+  std::string text;
   mode_t permissions = 0;  // the low nine bits
 };
 
-// Throws Error kInvalid when the file cannot be opened or read, is not a regular file or is larger
-// than bytes_max; kNotFound when there is none.
-SmallFile read_small_file(const std::filesystem::path& path, std::size_t bytes_max);
+// Throws Error, naming the file: kNotFound when there is none; kInvalid when it cannot be opened or
+// read, is not a regular file (a pipe does not hold it up) or is larger than bytes_max.
+FileContent read_file(const std::filesystem::path& path, std::size_t bytes_max);
 
 // An open file descriptor that is closed at the end. Not thread-safe.
 class FileDescriptor {
@@ -32,4 +33,4 @@ class FileDescriptor {
   int number_;
 };
 
-}  // namespace colloquy::auth
+}  // namespace colloquy
