@@ -88,17 +88,47 @@ std::int64_t Uuid::unix_ms() const {
   return static_cast<std::int64_t>(time);
 }
 
-Uuid Uuid::successor() const {
+namespace {
+
+constexpr std::uint64_t kLowMask = 0x3fffffffffffffffULL;
+constexpr std::uint16_t kHighMask = 0x0fff;
+
+// The random bits of a version 7 UUID.
+struct RandomBits {
+  std::uint16_t high = 0;
   std::uint64_t low = 0;
-  for (std::size_t i = 8; i < 16; ++i) low = (low << 8) | bytes[i];
-  low &= 0x3fffffffffffffffULL;
-  auto high = static_cast<std::uint16_t>(((bytes[6] & 0x0f) << 8) | bytes[7]);
+};
+
+RandomBits random_bits(const Uuid& uuid) {
+  RandomBits bits;
+  for (std::size_t i = 8; i < 16; ++i) bits.low = (bits.low << 8) | uuid.bytes[i];
+  bits.low &= kLowMask;
+  bits.high = static_cast<std::uint16_t>(((uuid.bytes[6] & 0x0f) << 8) | uuid.bytes[7]);
+  return bits;
+}
+
+}  // namespace
+
+Uuid Uuid::advanced(std::uint64_t by) const {
+  auto [high, low] = random_bits(*this);
   auto time = unix_ms();
-  low = (low + 1) & 0x3fffffffffffffffULL;
-  if (low == 0) {
-    high = static_cast<std::uint16_t>((high + 1) & 0x0fff);
+  low += by & kLowMask;  // two numbers of 62 bits: no overflow
+  if (low > kLowMask) {
+    low &= kLowMask;
+    high = static_cast<std::uint16_t>((high + 1) & kHighMask);
     if (high == 0) ++time;
   }
+  return make_v7(time, high, low);
+}
+
+Uuid Uuid::predecessor() const {
+  auto [high, low] = random_bits(*this);
+  auto time = unix_ms();
+  if (low == 0) {
+    if (high == 0) --time;
+    high = static_cast<std::uint16_t>((high - 1) & kHighMask);
+  }
+  low = (low - 1) & kLowMask;
   return make_v7(time, high, low);
 }
 

@@ -32,8 +32,11 @@ struct Uuid {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
   std::int64_t unix_ms() const;  // of a version 7 UUID
-  // The next larger version 7 UUID: the random part plus one, carried into the time.
-  Uuid successor() const;
+  // A larger version 7 UUID: the random part plus `by` (its lower 62 bits), carried into the time.
+  Uuid advanced(std::uint64_t by) const;
+  Uuid successor() const { return advanced(1); }
+  // The next smaller one, whose successor this is.
+  Uuid predecessor() const;
 
   auto operator<=>(const Uuid&) const = default;
 };
@@ -51,6 +54,8 @@ class UuidId {
   }
 
   const Uuid& uuid() const { return uuid_; }
+  UuidId successor() const { return UuidId(uuid_.successor()); }
+  UuidId predecessor() const { return UuidId(uuid_.predecessor()); }
   std::string to_string() const { return uuid_.to_string(); }
   std::string_view raw() const { return uuid_.raw(); }
 

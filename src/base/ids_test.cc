@@ -35,6 +35,23 @@ TEST(Uuid, SuccessorIsTheNextLargerVersion7Uuid) {
   EXPECT_TRUE(Uuid::parse_v7(next.to_string()));
 }
 
+TEST(Uuid, PredecessorUndoesSuccessor) {
+  for (auto uuid : {Uuid::make_v7(1000, 0, 5), Uuid::make_v7(1000, 7, 0), Uuid::make_v7(1000, 0, 0),
+                    Uuid::make_v7(1000, 0xfff, ~0ULL)}) {
+    EXPECT_EQ(uuid.successor().predecessor(), uuid);
+    EXPECT_EQ(uuid.predecessor().successor(), uuid);
+    EXPECT_LT(uuid.predecessor(), uuid);
+  }
+}
+
+TEST(Uuid, AdvancedIsLargerByAsMuch) {
+  auto uuid = Uuid::make_v7(1000, 3, 1ULL << 61);
+  auto far = uuid.advanced(1ULL << 61);
+  EXPECT_GT(far, uuid.advanced((1ULL << 61) - 1));
+  EXPECT_EQ(far, uuid.advanced((1ULL << 61) - 1).successor());
+  EXPECT_EQ(far.unix_ms(), 1000);
+}
+
 TEST(RandomIdSource, GivesDistinctValidIdsOfTheTimeAsked) {
   RandomIdSource source;
   std::set<Uuid> seen;

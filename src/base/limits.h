@@ -25,6 +25,8 @@ inline constexpr std::int64_t kTtlSecondsMax = 10LL * 365 * 24 * 60 * 60;
 inline constexpr std::size_t kContentBytesDefault = kMiB;
 inline constexpr std::size_t kPageDefault = 50;
 inline constexpr std::size_t kPageMax = 200;
+// Of how many of the newest conversations a store without an index for it finds the last active.
+inline constexpr std::size_t kActivityScanned = 1000;
 
 // A page of messages ends early once its contents exceed this many bytes, so
 // that memory stays bounded whatever the messages' size.
