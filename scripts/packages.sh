@@ -5,7 +5,7 @@ build_packages="g++ cmake ninja-build ccache ca-certificates
   prometheus-cpp-dev libssl-dev zlib1g-dev"
 
 test_packages="clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14 libgtest-dev
-  libgmock-dev openssl curl procps mount bsdutils"
+  libgmock-dev openssl curl procps mount default-jre-headless bsdutils"
 
 bench_packages="wrk"
 

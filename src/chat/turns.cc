@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "base/pause.h"
 #include "chat/context_window.h"
 #include "chat/conversations.h"
 #include "telemetry/log.h"
@@ -129,11 +130,6 @@ std::size_t whole_characters(std::string_view text, std::size_t most) {
   return most;
 }
 
-Task<> pause(milliseconds time) {
-  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, time);
-  co_await timer.async_wait(boost::asio::use_awaitable);
-}
-
 }  // namespace
 
 Turns::Turns(store::Store& store, llm::Provider& provider, Clock& clock,
@@ -171,7 +167,8 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
     auto recent =
         co_await store_.read_recent(user, *request.conversation_id, options_.context_messages);
     if (!recent) throw not_found();
-    system_prompt = std::move(recent->conversation.system_prompt);
+    system_prompt = recent->conversation.system_prompt;
+    fresh.seen = std::move(recent->conversation);
     history = std::move(recent->messages);
     fresh.conversation_id = request.conversation_id;
     fresh.newest_seen = recent->newest;

@@ -49,6 +49,12 @@ class Store {
   virtual Task<ConversationPage> list_conversations(UserId user, std::size_t limit,
                                                     std::optional<ConversationId> after) = 0;
 
+  // The last active first (then the newest). A store without an index for it looks at the newest
+  // limits::kActivityScanned conversations only. What becomes active between two pages may be
+  // listed twice or not at all.
+  virtual Task<ActivityPage> list_by_activity(UserId user, std::size_t limit,
+                                              std::optional<ActivityPosition> after);
+
   // kNotFound; kPreconditionFailed when `if_version` is given and is not the current one.
   // updated_at changes only when the title does. Returns the conversation after the change.
   virtual Task<Conversation> update_conversation(UserId user, ConversationId id,

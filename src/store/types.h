@@ -147,9 +147,11 @@ struct NewTurn {
   std::optional<ConversationId> conversation_id;
   std::optional<NewConversation> new_conversation;
   NewMessage prompt;
-  std::string model;                     // recorded on the answer
-  std::int64_t lease_until_s = 0;        // after this an unfinished answer is interrupted; 0: never
-  std::optional<MessageId> newest_seen;  // newest message that the caller read, a hint
+  std::string model;               // recorded on the answer
+  std::int64_t lease_until_s = 0;  // after this an unfinished answer is interrupted; 0: never
+  // What the caller has read of the conversation a moment ago: hints, which save a store a read.
+  std::optional<Conversation> seen;
+  std::optional<MessageId> newest_seen;  // of all its messages
 };
 
 struct CreatedConversation {
@@ -170,6 +172,16 @@ struct StartedTurn {
 struct ConversationPage {
   std::vector<Conversation> conversations;  // newest first
   std::optional<ConversationId> next;       // pass as `after` for the next page; nullopt: the last
+};
+
+// A place in the list of conversations by their last activity.
+struct ActivityPosition {
+  std::int64_t updated_at_s = 0;
+  ConversationId id;
+};
+struct ActivityPage {
+  std::vector<Conversation> conversations;  // the last active first
+  std::optional<ActivityPosition> next;     // pass as `after` for the next page; nullopt: the last
 };
 
 // Which messages of a conversation. Without before and after: the newest `limit`.

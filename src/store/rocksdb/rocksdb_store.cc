@@ -1,9 +1,9 @@
 #include "store/rocksdb/rocksdb_store.h"
 
-#include <chrono>
 #include <type_traits>
 #include <utility>
 
+#include "store/instruments/operation_metrics.h"
 #include "store/rocksdb/database.h"
 #include "store/rocksdb/operations.h"
 #include "store/rocksdb/reader.h"
@@ -14,59 +14,6 @@
 
 namespace colloquy::store {
 namespace {
-
-// Measures one call of the store, however it ends.
-class Timer {
- public:
-  explicit Timer(telemetry::Histogram& histogram)
-      : histogram_(histogram), start_(std::chrono::steady_clock::now()) {}
-  ~Timer() {
-    histogram_.Observe(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count());
-  }
-  Timer(const Timer&) = delete;
-  Timer& operator=(const Timer&) = delete;
-
- private:
-  telemetry::Histogram& histogram_;
-  std::chrono::steady_clock::time_point start_;
-};
-
-telemetry::Histogram& operation_seconds(telemetry::Metrics& metrics, const char* operation) {
-  return metrics.histogram("colloquy_store_operation_seconds", "Time of one call of the store.",
-                           telemetry::latency_buckets(), {{"operation", operation}});
-}
-
-struct OperationMetrics {
-  explicit OperationMetrics(telemetry::Metrics& metrics)
-      : create_conversation(operation_seconds(metrics, "create_conversation")),
-        get_conversation(operation_seconds(metrics, "get_conversation")),
-        list_conversations(operation_seconds(metrics, "list_conversations")),
-        update_conversation(operation_seconds(metrics, "update_conversation")),
-        delete_conversation(operation_seconds(metrics, "delete_conversation")),
-        append_message(operation_seconds(metrics, "append_message")),
-        list_messages(operation_seconds(metrics, "list_messages")),
-        get_message(operation_seconds(metrics, "get_message")),
-        delete_message(operation_seconds(metrics, "delete_message")),
-        read_recent(operation_seconds(metrics, "read_recent")),
-        start_turn(operation_seconds(metrics, "start_turn")),
-        find_turn(operation_seconds(metrics, "find_turn")),
-        finish_turn(operation_seconds(metrics, "finish_turn")) {}
-
-  telemetry::Histogram& create_conversation;
-  telemetry::Histogram& get_conversation;
-  telemetry::Histogram& list_conversations;
-  telemetry::Histogram& update_conversation;
-  telemetry::Histogram& delete_conversation;
-  telemetry::Histogram& append_message;
-  telemetry::Histogram& list_messages;
-  telemetry::Histogram& get_message;
-  telemetry::Histogram& delete_message;
-  telemetry::Histogram& read_recent;
-  telemetry::Histogram& start_turn;
-  telemetry::Histogram& find_turn;
-  telemetry::Histogram& finish_turn;
-};
 
 Message to_message(NewMessage from) {
   Message message;
@@ -171,7 +118,7 @@ std::unique_ptr<RocksDbStore> RocksDbStore::open(RocksDbOptions options, Clock& 
 Task<CreatedConversation> RocksDbStore::create_conversation(UserId user,
                                                             NewConversation conversation,
                                                             std::optional<IdempotencyKey> key) {
-  Timer timer(impl_->operations.create_conversation);
+  OperationTimer timer(impl_->operations.create_conversation);
   auto idempotency = idempotency_of(user, std::move(key));
   if (idempotency && impl_->refuses_writes()) {
     auto look = [user, idempotency](const Reader& reader) {
@@ -187,14 +134,14 @@ Task<CreatedConversation> RocksDbStore::create_conversation(UserId user,
 }
 
 Task<std::optional<Conversation>> RocksDbStore::get_conversation(UserId user, ConversationId id) {
-  Timer timer(impl_->operations.get_conversation);
+  OperationTimer timer(impl_->operations.get_conversation);
   auto look = [user, id](const Reader& reader) { return reader.conversation(user, id); };
   co_return co_await impl_->read(std::move(look));
 }
 
 Task<ConversationPage> RocksDbStore::list_conversations(UserId user, std::size_t limit,
                                                         std::optional<ConversationId> after) {
-  Timer timer(impl_->operations.list_conversations);
+  OperationTimer timer(impl_->operations.list_conversations);
   auto look = [user, limit, after](const Reader& reader) {
     return reader.conversations(user, limit, after);
   };
@@ -204,7 +151,7 @@ Task<ConversationPage> RocksDbStore::list_conversations(UserId user, std::size_t
 Task<Conversation> RocksDbStore::update_conversation(UserId user, ConversationId id,
                                                      ConversationPatch patch,
                                                      std::optional<std::uint64_t> if_version) {
-  Timer timer(impl_->operations.update_conversation);
+  OperationTimer timer(impl_->operations.update_conversation);
   impl_->require_room();
   co_await impl_->require(user, id);
   auto operation = impl_->submit<UpdateConversation>(user, id, std::move(patch), if_version);
@@ -213,7 +160,7 @@ Task<Conversation> RocksDbStore::update_conversation(UserId user, ConversationId
 
 Task<> RocksDbStore::delete_conversation(UserId user, ConversationId id,
                                          std::optional<std::uint64_t> if_version) {
-  Timer timer(impl_->operations.delete_conversation);
+  OperationTimer timer(impl_->operations.delete_conversation);
   co_await impl_->require(user, id);
   auto operation = impl_->submit<DeleteConversation>(user, id, if_version);
   co_await operation->wait();
@@ -222,7 +169,7 @@ Task<> RocksDbStore::delete_conversation(UserId user, ConversationId id,
 Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId id,
                                                    NewMessage message,
                                                    std::optional<IdempotencyKey> key) {
-  Timer timer(impl_->operations.append_message);
+  OperationTimer timer(impl_->operations.append_message);
   auto idempotency = idempotency_of(user, std::move(key));
   if (idempotency && impl_->refuses_writes()) {
     auto look = [user, id, idempotency](const Reader& reader) {
@@ -248,7 +195,7 @@ Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId i
 }
 
 Task<MessagePage> RocksDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {
-  Timer timer(impl_->operations.list_messages);
+  OperationTimer timer(impl_->operations.list_messages);
   auto look = [user, id, range](const Reader& reader) { return reader.messages(user, id, range); };
   auto page = co_await impl_->read(std::move(look));
   if (!page) throw not_found();
@@ -257,7 +204,7 @@ Task<MessagePage> RocksDbStore::list_messages(UserId user, ConversationId id, Me
 
 Task<std::optional<Message>> RocksDbStore::get_message(UserId user, ConversationId id,
                                                        MessageId message) {
-  Timer timer(impl_->operations.get_message);
+  OperationTimer timer(impl_->operations.get_message);
   auto look = [user, id, message](const Reader& reader) {
     return reader.message(user, id, message);
   };
@@ -265,7 +212,7 @@ Task<std::optional<Message>> RocksDbStore::get_message(UserId user, Conversation
 }
 
 Task<> RocksDbStore::delete_message(UserId user, ConversationId id, MessageId message) {
-  Timer timer(impl_->operations.delete_message);
+  OperationTimer timer(impl_->operations.delete_message);
   co_await impl_->require(user, id);
   auto operation = impl_->submit<DeleteMessage>(user, id, message);
   co_await operation->wait();
@@ -273,14 +220,14 @@ Task<> RocksDbStore::delete_message(UserId user, ConversationId id, MessageId me
 
 Task<std::optional<RecentMessages>> RocksDbStore::read_recent(UserId user, ConversationId id,
                                                               std::size_t limit) {
-  Timer timer(impl_->operations.read_recent);
+  OperationTimer timer(impl_->operations.read_recent);
   auto look = [user, id, limit](const Reader& reader) { return reader.recent(user, id, limit); };
   co_return co_await impl_->read(std::move(look));
 }
 
 Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
                                            std::optional<IdempotencyKey> key) {
-  Timer timer(impl_->operations.start_turn);
+  OperationTimer timer(impl_->operations.start_turn);
   if (turn.conversation_id.has_value() == turn.new_conversation.has_value()) {
     throw internal_error("a turn needs a conversation, either new or not");
   }
@@ -321,14 +268,14 @@ Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
 Task<std::optional<StartedTurn>> RocksDbStore::find_turn(UserId user,
                                                          std::optional<ConversationId> id,
                                                          IdempotencyKey key) {
-  Timer timer(impl_->operations.find_turn);
+  OperationTimer timer(impl_->operations.find_turn);
   IdempotentRequest request(user, std::move(key));
   auto look = [user, id, request](const Reader& reader) { return reader.turn(user, id, request); };
   co_return co_await impl_->read(std::move(look));
 }
 
 Task<Conversation> RocksDbStore::finish_turn(UserId user, ConversationId id, Message reply) {
-  Timer timer(impl_->operations.finish_turn);
+  OperationTimer timer(impl_->operations.finish_turn);
   if (reply.status == MessageStatus::kRunning) {
     throw internal_error("a finished answer cannot be running");
   }

@@ -20,6 +20,14 @@ void StoreConformance::SetUp() {
   store_ = harness_->open();
 }
 
+Conversation StoreConformance::known_at_once(Conversation conversation) const {
+  if (counts_at_once()) return conversation;
+  conversation.message_count = 0;
+  conversation.updated_at_s = 0;
+  conversation.version = 0;
+  return conversation;
+}
+
 void StoreConformance::reopen() {
   store_.reset();
   store_ = harness_->open();
@@ -181,7 +189,7 @@ TEST_P(StoreConformance, AForeignConversationAnswersAsOneThatIsNotThere) {
 
 TEST_P(StoreConformance, UsersWhoseNamesBeginAlikeAreApart) {
   std::vector<UserId> users{UserId("a"), UserId("aa"), UserId(std::string("a\0", 2)),
-                            UserId(std::string(256, 'a')), UserId("\xff\xff")};
+                            UserId(std::string(256, 'a')), UserId("\xf4\x8f\xbf\xbf")};
   for (const auto& user : users) create(user, user.value());
   for (const auto& user : users) {
     auto page = run_task(store().list_conversations(user, 10, std::nullopt));
@@ -210,6 +218,30 @@ TEST_P(StoreConformance, ConversationsAreListedNewestFirstAndInPages) {
   // A full last page has no next.
   EXPECT_FALSE(run_task(store().list_conversations(alice_, 7, std::nullopt)).next);
   EXPECT_TRUE(run_task(store().list_conversations(UserId("carol"), 7, {})).conversations.empty());
+}
+
+TEST_P(StoreConformance, TheListByActivityHasTheLastActiveFirst) {
+  std::vector<Conversation> made;
+  for (int i = 0; i < 5; ++i) {
+    made.push_back(create(alice_, std::to_string(i)));
+    advance_s(1);
+  }
+  create(alice_, "expires", 3);
+  create(bob_, "another user's");
+  append(made[1], "hello");
+  advance_s(1);
+  finish(start(made[3], "prompt"), "answer");
+  advance_s(10);
+  std::vector<std::string> titles;
+  std::optional<ActivityPosition> after;
+  do {
+    auto page = run_task(store().list_by_activity(alice_, 2, after));
+    EXPECT_LE(page.conversations.size(), 2U);
+    for (const auto& conversation : page.conversations) titles.push_back(conversation.title);
+    after = page.next;
+  } while (after);
+  EXPECT_THAT(titles, ElementsAre("3", "1", "4", "2", "0"));
+  EXPECT_FALSE(run_task(store().list_by_activity(alice_, 5, std::nullopt)).next);
 }
 
 TEST_P(StoreConformance, TheListGoesOnAfterAConversationThatIsGone) {
@@ -291,8 +323,8 @@ TEST_P(StoreConformance, ADeletedConversationIsGoneAtOnceAndItsMessagesInTime) {
   reopen();
   settle();
   EXPECT_EQ(get(gone), std::nullopt);
-  EXPECT_EQ(store().stats().conversations, 1U);
-  EXPECT_EQ(store().stats().messages, 1U);
+  EXPECT_EQ(stats().conversations, 1U);
+  EXPECT_EQ(stats().messages, 1U);
   EXPECT_THAT(contents(keep), ElementsAre("kept"));
 }
 
@@ -320,8 +352,8 @@ TEST_P(StoreConformance, TheStoreIsReadyAndCountsWhatItHolds) {
   auto conversation = create(alice_);
   append(conversation, "1");
   append(conversation, "2");
-  EXPECT_EQ(store().stats().conversations, 1U);
-  EXPECT_EQ(store().stats().messages, 2U);
+  EXPECT_EQ(stats().conversations, 1U);
+  EXPECT_EQ(stats().messages, 2U);
 }
 
 }  // namespace

@@ -33,6 +33,10 @@ class StoreHarness {
   virtual ManualClock& clock() = 0;
   // Carries out now what the store does in the background.
   virtual void settle(Store& store) = 0;
+  // Whether a conversation's count and time show a turn from its start; else from its end.
+  virtual bool counts_at_once() const { return true; }
+  // What it holds right now, where stats() lags behind.
+  virtual StoreStats count(Store& store) { return store.stats(); }
 };
 
 struct StoreFactory {
@@ -63,6 +67,10 @@ class StoreConformance : public testing::TestWithParam<StoreFactory> {
   Store& store() { return *store_; }
   ManualClock& clock() { return harness_->clock(); }
   void settle() { harness_->settle(*store_); }
+  StoreStats stats() { return harness_->count(*store_); }
+  bool counts_at_once() const { return harness_->counts_at_once(); }
+  // Without what a store may owe while a turn runs.
+  Conversation known_at_once(Conversation conversation) const;
   void advance_s(std::int64_t seconds) { clock().advance_ms(seconds * 1000); }
 
   // Shorthands for what most tests do.

@@ -189,7 +189,7 @@ TEST_P(StoreConformance, ConcurrentAppendsAreAllThereInOneOrder) {
   EXPECT_EQ(ids.size(), static_cast<std::size_t>(kThreads * kEach));
   EXPECT_EQ(contents(conversation).size(), ids.size());
   EXPECT_EQ(get(conversation)->message_count, ids.size());
-  EXPECT_EQ(store().stats().messages, ids.size());
+  EXPECT_EQ(stats().messages, ids.size());
 }
 
 TEST_P(StoreConformance, OfManyWritesWithOneKeyOneHappens) {
@@ -236,8 +236,8 @@ TEST_P(StoreConformance, AnExpiredConversationIsNotThereForAnyCall) {
   EXPECT_EQ(error_of(store().delete_conversation(alice_, id, {})), kNotFound);
   EXPECT_EQ(error_of(store().delete_message(alice_, id, message.id)), kNotFound);
   settle();
-  EXPECT_EQ(store().stats().conversations, 1U);
-  EXPECT_EQ(store().stats().messages, 0U);
+  EXPECT_EQ(stats().conversations, 1U);
+  EXPECT_EQ(stats().messages, 0U);
 }
 
 TEST_P(StoreConformance, ActivityPutsTheExpiryOff) {
@@ -255,7 +255,7 @@ TEST_P(StoreConformance, ActivityPutsTheExpiryOff) {
   advance_s(1);
   settle();
   EXPECT_EQ(get(conversation), std::nullopt);
-  EXPECT_EQ(store().stats().conversations, 0U);
+  EXPECT_EQ(stats().conversations, 0U);
 }
 
 TEST_P(StoreConformance, AnExpiryCanBeSetMovedAndRemoved) {
@@ -280,7 +280,7 @@ TEST_P(StoreConformance, AnExpiryCanBeSetMovedAndRemoved) {
   advance_s(10);
   EXPECT_EQ(get(conversation), std::nullopt);
   settle();
-  EXPECT_EQ(store().stats().conversations, 0U);
+  EXPECT_EQ(stats().conversations, 0U);
 }
 
 }  // namespace

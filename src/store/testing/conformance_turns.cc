@@ -25,7 +25,7 @@ TEST_P(StoreConformance, ATurnWritesPromptAndPlaceOfAnswerTogether) {
   EXPECT_GT(turn.reply.id, turn.prompt.id);
   EXPECT_EQ(turn.conversation.message_count, 3U);
   EXPECT_EQ(turn.conversation.updated_at_s, clock().now_s());
-  EXPECT_EQ(get(conversation), turn.conversation);
+  EXPECT_EQ(known_at_once(*get(conversation)), known_at_once(turn.conversation));
   auto page = list(conversation);
   ASSERT_EQ(page.messages.size(), 3U);
   EXPECT_EQ(page.messages[1], turn.prompt);
@@ -41,7 +41,7 @@ TEST_P(StoreConformance, ATurnCanMakeItsConversation) {
   EXPECT_EQ(started.conversation.title, "from the prompt");
   EXPECT_EQ(started.conversation.system_prompt, "system");
   EXPECT_EQ(started.conversation.message_count, 2U);
-  EXPECT_EQ(get(started.conversation), started.conversation);
+  EXPECT_EQ(known_at_once(*get(started.conversation)), known_at_once(started.conversation));
   EXPECT_THAT(contents(started.conversation), ElementsAre("prompt", ""));
   EXPECT_EQ(run_task(store().list_conversations(alice_, 5, {})).conversations.size(), 1U);
 }
@@ -125,7 +125,7 @@ TEST_P(StoreConformance, AConversationDeletedDuringATurnDoesNotComeBack) {
   settle();
   EXPECT_EQ(error_of(store().finish_turn(alice_, conversation.id, reply)), ErrorCode::kNotFound);
   EXPECT_EQ(get(conversation), std::nullopt);
-  EXPECT_EQ(store().stats().messages, 0U);
+  EXPECT_EQ(stats().messages, 0U);
 }
 
 TEST_P(StoreConformance, AConversationDoesNotExpireWhileAnAnswerIsMadeInIt) {
@@ -144,8 +144,8 @@ TEST_P(StoreConformance, AConversationDoesNotExpireWhileAnAnswerIsMadeInIt) {
   advance_s(1);
   EXPECT_EQ(get(conversation), std::nullopt);
   settle();
-  EXPECT_EQ(store().stats().conversations, 0U);
-  EXPECT_EQ(store().stats().messages, 0U);
+  EXPECT_EQ(stats().conversations, 0U);
+  EXPECT_EQ(stats().messages, 0U);
 }
 
 TEST_P(StoreConformance, AShortAnswerPutsTheExpiryOffByNoMoreThanOtherActivity) {
@@ -155,7 +155,7 @@ TEST_P(StoreConformance, AShortAnswerPutsTheExpiryOffByNoMoreThanOtherActivity) 
   advance_s(60);
   EXPECT_EQ(get(conversation), std::nullopt);
   settle();
-  EXPECT_EQ(store().stats().conversations, 0U);
+  EXPECT_EQ(stats().conversations, 0U);
 }
 
 TEST_P(StoreConformance, AnAnswerThatNeverComesHoldsItsConversationForItsLease) {
@@ -171,7 +171,7 @@ TEST_P(StoreConformance, AnAnswerThatNeverComesHoldsItsConversationForItsLease) 
   reply.status = MessageStatus::kComplete;
   EXPECT_EQ(error_of(store().finish_turn(alice_, conversation.id, reply)), ErrorCode::kNotFound);
   settle();
-  EXPECT_EQ(store().stats().conversations, 0U);
+  EXPECT_EQ(stats().conversations, 0U);
 }
 
 TEST_P(StoreConformance, OfTurnsSideBySideNoneLosesItsAnswerToExpiry) {
@@ -195,7 +195,7 @@ TEST_P(StoreConformance, OfTurnsSideBySideNoneLosesItsAnswerToExpiry) {
   advance_s(200);
   EXPECT_EQ(get(conversation), std::nullopt);
   settle();
-  EXPECT_EQ(store().stats().conversations, 0U);
+  EXPECT_EQ(stats().conversations, 0U);
 }
 
 TEST_P(StoreConformance, ATimeToLiveSetDuringATurnWaitsForItsEnd) {
@@ -221,7 +221,7 @@ TEST_P(StoreConformance, ARepeatedCreationReturnsTheConversationAsItIsByNow) {
   EXPECT_TRUE(again.replayed);
   EXPECT_EQ(again.conversation, get(made.conversation));
   EXPECT_EQ(again.conversation.message_count, 1U);
-  EXPECT_EQ(store().stats().conversations, 1U);
+  EXPECT_EQ(stats().conversations, 1U);
 }
 
 TEST_P(StoreConformance, ARepeatedTurnReturnsTheAnswerAsItIsByNow) {
@@ -240,7 +240,7 @@ TEST_P(StoreConformance, ARepeatedTurnReturnsTheAnswerAsItIsByNow) {
   EXPECT_EQ(done.reply.content, "answer");
   EXPECT_EQ(done.reply.status, MessageStatus::kComplete);
   EXPECT_EQ(done.conversation, get(made.conversation));
-  EXPECT_EQ(store().stats().messages, 2U);
+  EXPECT_EQ(stats().messages, 2U);
 }
 
 TEST_P(StoreConformance, AKeyWithAnotherRequestIsRefusedByName) {
@@ -332,14 +332,14 @@ TEST_P(StoreConformance, ATurnIsFoundByItsKeyAsItIsByNow) {
   auto running = find();
   ASSERT_TRUE(running);
   EXPECT_TRUE(running->replayed);
-  EXPECT_EQ(running->conversation, made.conversation);
+  EXPECT_EQ(known_at_once(running->conversation), known_at_once(made.conversation));
   EXPECT_EQ(running->prompt, made.prompt);
   EXPECT_EQ(running->reply, made.reply);
   finish(made, "answer");
   reopen();
   EXPECT_EQ(find()->reply.content, "answer");
   EXPECT_EQ(find()->conversation, get(conversation));
-  EXPECT_EQ(store().stats().messages, 2U);
+  EXPECT_EQ(stats().messages, 2U);
   advance_s(limits::kIdempotencySeconds);
   EXPECT_FALSE(find());
 }

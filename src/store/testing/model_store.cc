@@ -147,6 +147,14 @@ Task<ConversationPage> ModelStore::list_conversations(UserId user, std::size_t l
   co_return page;
 }
 
+std::int64_t ModelStore::last_lease(const UserId& user, const ConversationId& id) {
+  std::int64_t lease = 0;
+  for (const auto& [message_id, kept] : get(user, id).messages) {
+    if (seen(kept).status == MessageStatus::kRunning) lease = std::max(lease, kept.lease_until_s);
+  }
+  return lease;
+}
+
 Task<Conversation> ModelStore::update_conversation(UserId user, ConversationId id,
                                                    ConversationPatch patch,
                                                    std::optional<std::uint64_t> if_version) {
@@ -156,6 +164,7 @@ Task<Conversation> ModelStore::update_conversation(UserId user, ConversationId i
     throw Error(ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime.");
   }
   auto before = conversation;
+  auto lease = counts_at_once_ ? 0 : last_lease(user, id);
   // First, since it may refuse.
   if (patch.metadata) conversation.metadata = patched(conversation.metadata, *patch.metadata);
   if (patch.title) conversation.title = *patch.title;
@@ -163,6 +172,9 @@ Task<Conversation> ModelStore::update_conversation(UserId user, ConversationId i
   if (patch.archived) conversation.archived = *patch.archived;
   if (patch.system_prompt) conversation.system_prompt = *patch.system_prompt;
   if (patch.ttl_seconds) conversation.ttl_seconds = *patch.ttl_seconds;
+  if (!counts_at_once_ && conversation.ttl_seconds && !before.ttl_seconds) {
+    hold(conversation, lease, clock_.now_s());
+  }
   if (conversation.title != before.title) conversation.updated_at_s = clock_.now_s();
   if (conversation != before) ++conversation.version;
   co_return conversation;
@@ -267,6 +279,7 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   bool is_new = turn.new_conversation.has_value();
   auto& held =
       is_new ? add(user, std::move(*turn.new_conversation)) : get(user, *turn.conversation_id);
+  auto updated_at_s = held.conversation.updated_at_s;
   auto prompt = append(held, std::move(turn.prompt)).message;
   NewMessage place;
   place.role = Role::kAssistant;
@@ -274,10 +287,17 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   reply.message.status = MessageStatus::kRunning;
   reply.message.model = turn.model;
   reply.lease_until_s = turn.lease_until_s;
-  hold(held.conversation, turn.lease_until_s, clock_.now_s());
+  if (counts_at_once_ || held.conversation.ttl_seconds) {
+    hold(held.conversation, turn.lease_until_s, clock_.now_s());
+  }
   if (!is_new) ++held.conversation.version;
   remember(user, key, {{}, held.conversation.id, prompt.id, reply.message.id});
-  co_return StartedTurn{held.conversation, prompt, reply.message, false};
+  StartedTurn started{held.conversation, prompt, reply.message, false};
+  // Holding the expiry off is a change of the conversation in itself.
+  if (!counts_at_once_ && !held.conversation.ttl_seconds) {
+    held.conversation.updated_at_s = updated_at_s;
+  }
+  co_return started;
 }
 
 Task<std::optional<StartedTurn>> ModelStore::find_turn(UserId user,

@@ -15,7 +15,10 @@ namespace colloquy::store {
 
 class ModelStore : public Store {
  public:
-  ModelStore(Clock& clock, IdSource& ids) : clock_(clock), ids_(ids) {}
+  // `counts_at_once`: whether a conversation's time shows a turn from its start, else from its end
+  // (its count always shows it from the start).
+  ModelStore(Clock& clock, IdSource& ids, bool counts_at_once = true)
+      : clock_(clock), ids_(ids), counts_at_once_(counts_at_once) {}
 
   // The next new conversation and messages get these ids instead of ones of its own, so that two
   // stores can be compared. Empty: its own.
@@ -67,6 +70,8 @@ class ModelStore : public Store {
   Held* find(const UserId& user, const ConversationId& id);
   Held& get(const UserId& user, const ConversationId& id);
   Message seen(const Kept& kept) const;
+  std::int64_t last_lease(const UserId& user,
+                          const ConversationId& id);  // of what runs; 0: nothing
   Message seen(Held& held, const MessageId& id);
   // Of what an earlier request made: result_deleted where it is gone.
   Held& get_made(const UserId& user, const ConversationId& id);
@@ -80,6 +85,7 @@ class ModelStore : public Store {
 
   Clock& clock_;
   IdSource& ids_;
+  const bool counts_at_once_;
   std::mutex mutex_;
   std::map<Place, Held> held_;
   std::map<std::pair<UserId, std::string>, Remembered> remembered_;

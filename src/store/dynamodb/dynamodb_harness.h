@@ -1,0 +1,110 @@
+// Tables of their own in the DynamoDB Local that COLLOQUY_TEST_DYNAMODB names, and stores on them,
+// for tests.
+#pragma once
+
+#include <boost/json/serialize.hpp>
+#include <cstdlib>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "store/dynamodb/attributes.h"
+#include "store/dynamodb/aws/caching_credentials.h"
+#include "store/dynamodb/dynamodb_store.h"
+#include "store/dynamodb/tables.h"
+#include "store/testing/conformance.h"
+
+namespace colloquy::store {
+
+class DynamoDbHarness final : public StoreHarness {
+ public:
+  explicit DynamoDbHarness(dynamodb::TableOptions tables = {}) {
+    options_.updated_index = tables.updated_index;
+    RandomIdSource ids;
+    auto name = ids.next(SystemClock().now_ms()).to_string();
+    options_.tables = {name + "-conversations", name + "-messages"};
+    run_task(dynamodb::create_tables(client_, options_.tables, tables, {}));
+  }
+  ~DynamoDbHarness() override {
+    for (const auto& table : {options_.tables.conversations, options_.tables.messages}) {
+      run_task(drop(table));
+    }
+  }
+
+  std::unique_ptr<Store> open() override { return open_dynamodb(); }
+  std::unique_ptr<DynamoDbStore> open_dynamodb() {
+    return std::make_unique<DynamoDbStore>(options_, client_, clock_, ids_, metrics_);
+  }
+  ManualClock& clock() override { return clock_; }
+  void settle(Store& store) override { run_task(dynamic_cast<DynamoDbStore&>(store).settle_now()); }
+  bool counts_at_once() const override { return false; }
+  StoreStats count(Store& store) override;
+
+  DynamoDbOptions& options() { return options_; }
+  dynamodb::Client& client() { return client_; }
+  telemetry::Metrics& metrics() { return metrics_; }
+  Task<std::vector<boost::json::object>> rows(std::string table);
+
+ private:
+  static std::string endpoint() {
+    const char* url = std::getenv("COLLOQUY_TEST_DYNAMODB");  // NOLINT(concurrency-mt-unsafe)
+    if (url == nullptr) throw std::runtime_error("run it by tests/dynamodb/with_local.sh");
+    return url;
+  }
+  Task<> drop(std::string table) {
+    co_await client_.call("DeleteTable", "{\"TableName\":\"" + table + "\"}");
+  }
+
+  ManualClock clock_{1'700'000'000'000};
+  SystemClock real_clock_;
+  RandomIdSource ids_;
+  telemetry::Metrics metrics_;
+  net::HttpClient http_{{}};
+  std::shared_ptr<aws::CachingCredentials> credentials_ = std::make_shared<aws::CachingCredentials>(
+      std::make_shared<aws::StaticCredentials>(aws::Credentials{"local", "local", "", {}}),
+      real_clock_);
+  dynamodb::ClientOptions client_options_ = [] {
+    dynamodb::ClientOptions options;
+    options.endpoint = endpoint();
+    options.region = "us-east-1";
+    return options;
+  }();
+  dynamodb::Client client_{client_options_, http_, credentials_, real_clock_, metrics_};
+  DynamoDbOptions options_;
+};
+
+inline Task<std::vector<boost::json::object>> DynamoDbHarness::rows(std::string table) {
+  std::vector<boost::json::object> rows;
+  std::string start;
+  do {
+    auto answer = co_await client_.call("Scan", "{\"TableName\":\"" + table + "\"" + start + "}");
+    for (const auto& item : answer.body.at("Items").as_array()) rows.push_back(item.as_object());
+    const auto* next = answer.body.if_contains("LastEvaluatedKey");
+    start = next == nullptr ? "" : ",\"ExclusiveStartKey\":" + boost::json::serialize(*next);
+  } while (!start.empty());
+  co_return rows;
+}
+
+// The service removes what has expired, in days: it does not count.
+inline StoreStats DynamoDbHarness::count(Store&) {
+  StoreStats stats;
+  std::set<std::string> living;
+  for (const auto& row : run_task(rows(options_.tables.conversations))) {
+    dynamodb::AttributeReader from(row);
+    auto ttl = from.number("ttl");
+    if (ttl && *ttl <= clock_.now_s()) continue;
+    ++stats.conversations;
+    living.insert(*from.string("conversation_id"));
+  }
+  for (const auto& row : run_task(rows(options_.tables.messages))) {
+    dynamodb::AttributeReader from(row);
+    if (!from.number("timestamp")) continue;  // a record of ours
+    bool goes_by_itself = from.number("ttl") && !living.contains(*from.string("conversation_id"));
+    if (!goes_by_itself) ++stats.messages;
+  }
+  return stats;
+}
+
+}  // namespace colloquy::store

@@ -1,0 +1,343 @@
+#include "store/dynamodb/dynamodb_store.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "base/side_by_side.h"
+#include "store/dynamodb/message_reader.h"
+#include "store/dynamodb/message_writer.h"
+#include "store/dynamodb/purger.h"
+#include "store/dynamodb/renewer.h"
+#include "store/instruments/operation_metrics.h"
+
+namespace colloquy::store {
+
+using dynamodb::MessageItem;
+using dynamodb::MessageReader;
+
+namespace {
+
+constexpr int kUpdateTries = 8;
+// What was written this short a time ago may not be counted yet by who wrote it.
+constexpr std::int64_t kInFlightSeconds = 120;
+
+Error changed_meanwhile() {
+  return {ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime."};
+}
+
+Conversation patched(Conversation conversation, const ConversationPatch& patch,
+                     std::int64_t now_s) {
+  if (patch.metadata) conversation.metadata = patched(conversation.metadata, *patch.metadata);
+  if (patch.title && *patch.title != conversation.title) {
+    conversation.title = *patch.title;
+    conversation.updated_at_s = now_s;
+  }
+  if (patch.pinned) conversation.pinned = *patch.pinned;
+  if (patch.archived) conversation.archived = *patch.archived;
+  if (patch.system_prompt) conversation.system_prompt = *patch.system_prompt;
+  if (patch.ttl_seconds) conversation.ttl_seconds = *patch.ttl_seconds;
+  return conversation;
+}
+
+// What all messages of a conversation, seen at one moment, say of its count.
+struct Recount {
+  std::int64_t count = 0;         // without the turns that run: their end counts them
+  std::set<std::string> changes;  // that are in the count, and that somebody may yet want to add
+};
+
+Recount recount(const std::vector<MessageItem>& items, std::int64_t now_s) {
+  Recount result;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto& item = items[i];
+    bool asks = item.reply && i + 1 < items.size() && items[i + 1].message.id == item.reply->id;
+    if (asks && items[i + 1].message.status == MessageStatus::kRunning) {
+      ++i;  // a turn that runs
+      continue;
+    }
+    if (item.message.status == MessageStatus::kRunning) {
+      --result.count;  // its prompt was deleted, and so counted off before it was counted
+      continue;
+    }
+    ++result.count;
+    // Nobody goes on trying for long after a lease.
+    auto last_s = item.running ? item.running->lease_until_s : item.message.timestamp_s;
+    if (last_s + kInFlightSeconds < now_s) continue;
+    // An answer is counted with its prompt, under the prompt's id.
+    bool answers = i > 0 && items[i - 1].reply && items[i - 1].reply->id == item.message.id;
+    result.changes.insert((answers ? items[i - 1] : item).message.id.to_string());
+  }
+  return result;
+}
+
+std::vector<Message> messages_of(std::vector<MessageItem> items) {
+  std::vector<Message> messages;
+  messages.reserve(items.size());
+  for (auto& item : items) messages.push_back(std::move(item.message));
+  return messages;
+}
+
+}  // namespace
+
+struct DynamoDbStore::Impl {
+  Impl(const DynamoDbOptions& options, dynamodb::Client& client, Clock& clock_in, IdSource& ids_in,
+       telemetry::Metrics& metrics)
+      : updated_index(options.updated_index),
+        clock(clock_in),
+        ids(ids_in),
+        operations(metrics),
+        rows(std::make_shared<dynamodb::Rows>(client, options.tables)),
+        reader(*rows, clock),
+        renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
+        writer(*rows, reader, *renewer, clock, ids, ids.next(clock.now_ms()).to_string()),
+        purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn, metrics)) {}
+
+  // nullopt when it is not there or has expired.
+  Task<std::optional<Conversation>> conversation(UserId user, ConversationId id) {
+    auto found = co_await rows->conversation(std::move(user), id);
+    if (!found || found->conversation.expired(clock.now_s())) co_return std::nullopt;
+    co_return std::move(found->conversation);
+  }
+
+  // A conversation whose count does not say what was seen, after a crash between two writes.
+  Task<> mend(Conversation& conversation, const std::vector<MessageItem>& items) {
+    auto seen = recount(items, clock.now_s());
+    auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(seen.count, 0));
+    if (count == conversation.message_count) co_return;
+    std::set<std::string> slots;
+    for (const auto& change : seen.changes) slots.insert(dynamodb::change_slot(change));
+    // Two changes in one slot: one would be counted twice. The next read will find it quieter.
+    if (slots.size() < seen.changes.size()) co_return;
+    auto mended = conversation;
+    mended.message_count = count;
+    ++mended.version;
+    std::vector<std::string> changes(seen.changes.begin(), seen.changes.end());
+    bool done = co_await rows->mend(mended, std::move(changes));
+    if (done) conversation = std::move(mended);
+  }
+
+  const bool updated_index;
+  Clock& clock;
+  IdSource& ids;
+  OperationMetrics operations;
+  std::shared_ptr<dynamodb::Rows> rows;
+  MessageReader reader;
+  std::shared_ptr<dynamodb::Renewer> renewer;
+  dynamodb::MessageWriter writer;
+  std::shared_ptr<dynamodb::Purger> purger;
+};
+
+DynamoDbStore::DynamoDbStore(DynamoDbOptions options, dynamodb::Client& client, Clock& clock,
+                             IdSource& ids, telemetry::Metrics& metrics)
+    : impl_(std::make_unique<Impl>(options, client, clock, ids, metrics)) {
+  if (options.background) {
+    boost::asio::co_spawn(*options.background,
+                          dynamodb::Purger::run(impl_->purger, options.sweep_interval),
+                          boost::asio::detached);
+    boost::asio::co_spawn(*options.background, dynamodb::Renewer::run(impl_->renewer),
+                          boost::asio::detached);
+  }
+}
+
+DynamoDbStore::~DynamoDbStore() {
+  impl_->purger->stop();
+  impl_->renewer->stop();
+}
+
+Task<CreatedConversation> DynamoDbStore::create_conversation(UserId user,
+                                                             NewConversation conversation,
+                                                             std::optional<IdempotencyKey> key) {
+  OperationTimer timer(impl_->operations.create_conversation);
+  co_return co_await impl_->writer.create_conversation(std::move(user), std::move(conversation),
+                                                       std::move(key));
+}
+
+Task<std::optional<Conversation>> DynamoDbStore::get_conversation(UserId user, ConversationId id) {
+  OperationTimer timer(impl_->operations.get_conversation);
+  co_return co_await impl_->conversation(std::move(user), id);
+}
+
+Task<ConversationPage> DynamoDbStore::list_conversations(UserId user, std::size_t limit,
+                                                         std::optional<ConversationId> after) {
+  OperationTimer timer(impl_->operations.list_conversations);
+  ConversationPage page;
+  if (limit == 0) co_return page;
+  bool more = true;
+  while (more && page.conversations.size() <= limit) {
+    // One more than asked for, to know whether there are more.
+    auto rows = co_await impl_->rows->conversations(user, after, limit + 1);
+    for (auto& item : rows.items) {
+      after = item.conversation.id;
+      if (item.conversation.expired(impl_->clock.now_s())) continue;
+      page.conversations.push_back(std::move(item.conversation));
+    }
+    more = rows.more;
+  }
+  if (page.conversations.size() > limit) {
+    page.conversations.resize(limit);
+    page.next = page.conversations.back().id;
+  }
+  co_return page;
+}
+
+Task<ActivityPage> DynamoDbStore::list_by_activity(UserId user, std::size_t limit,
+                                                   std::optional<ActivityPosition> after) {
+  if (!impl_->updated_index) co_return co_await Store::list_by_activity(user, limit, after);
+  OperationTimer timer(impl_->operations.list_conversations);
+  ActivityPage page;
+  bool more = limit > 0;
+  while (more && page.conversations.size() <= limit) {
+    auto rows = co_await impl_->rows->conversations_by_activity(
+        user, after, limit + 1 - page.conversations.size());
+    for (auto& item : rows.items) {
+      if (item.conversation.expired(impl_->clock.now_s())) continue;
+      page.conversations.push_back(std::move(item.conversation));
+    }
+    after = rows.next;
+    more = rows.next.has_value();
+  }
+  if (page.conversations.size() > limit) {
+    page.conversations.resize(limit);
+    const auto& last = page.conversations.back();
+    page.next = ActivityPosition{last.updated_at_s, last.id};
+  }
+  co_return page;
+}
+
+Task<Conversation> DynamoDbStore::update_conversation(UserId user, ConversationId id,
+                                                      ConversationPatch patch,
+                                                      std::optional<std::uint64_t> if_version) {
+  OperationTimer timer(impl_->operations.update_conversation);
+  for (int tries = 0; tries < kUpdateTries; ++tries) {
+    auto found = co_await impl_->rows->conversation(user, id);
+    if (!found || found->conversation.expired(impl_->clock.now_s())) throw not_found();
+    auto before = found->conversation;
+    if (if_version && *if_version != before.version) throw changed_meanwhile();
+    found->conversation = patched(std::move(found->conversation), patch, impl_->clock.now_s());
+    auto& after = found->conversation;
+    if (after == before) co_return before;
+    if (patch.ttl_seconds && *patch.ttl_seconds && !before.ttl_seconds) {
+      auto lease = co_await impl_->reader.running_lease(id);
+      hold(after, lease, impl_->clock.now_s());
+    }
+    ++after.version;
+    // Its messages are to have another removal time, or none.
+    bool retimed = after.ttl_seconds != before.ttl_seconds;
+    if (retimed) found->renewed_at_s = 0;
+    auto change = impl_->ids.next(impl_->clock.now_ms()).to_string();
+    bool replaced = co_await impl_->rows->replace_conversation(*found, before.version, change);
+    if (replaced && retimed) impl_->renewer->after_activity(*found);
+    if (replaced) co_return std::move(after);
+  }
+  throw unavailable("The conversation is being changed too often right now.");
+}
+
+Task<> DynamoDbStore::delete_conversation(UserId user, ConversationId id,
+                                          std::optional<std::uint64_t> if_version) {
+  OperationTimer timer(impl_->operations.delete_conversation);
+  auto& rows = *impl_->rows;
+  auto found = co_await rows.conversation(user, id);
+  if (!found || found->conversation.expired(impl_->clock.now_s())) throw not_found();
+  if (if_version && *if_version != found->conversation.version) throw changed_meanwhile();
+  // First the promise that its messages go, then its own end.
+  dynamodb::PurgeItem purge;
+  purge.conversation_id = id;
+  purge.user_id = user;
+  purge.deleted_at_s = impl_->clock.now_s();
+  co_await rows.put_purge(purge);
+  bool erased = co_await rows.erase_conversation(user, id, if_version);
+  if (!erased) {
+    auto now = co_await rows.conversation(user, id);
+    if (!now) throw not_found();
+    co_await rows.erase_purge(id);
+    throw changed_meanwhile();
+  }
+  if (!found->idempotency.empty()) co_await rows.mark_deleted(found->idempotency);
+  impl_->purger->wake();
+}
+
+Task<AppendedMessage> DynamoDbStore::append_message(UserId user, ConversationId id,
+                                                    NewMessage message,
+                                                    std::optional<IdempotencyKey> key) {
+  OperationTimer timer(impl_->operations.append_message);
+  co_return co_await impl_->writer.append(std::move(user), id, std::move(message), std::move(key));
+}
+
+Task<MessagePage> DynamoDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {
+  OperationTimer timer(impl_->operations.list_messages);
+  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.page(id, range));
+  auto& [conversation, rows] = both;
+  if (!conversation) throw not_found();
+  bool from_the_first = !range.before && (!range.after || *range.after == MessageId());
+  if (from_the_first && !rows.more) co_await impl_->mend(*conversation, rows.items);
+  MessagePage page;
+  page.conversation = std::move(*conversation);
+  page.more = rows.more;
+  page.messages = messages_of(std::move(rows.items));
+  co_return page;
+}
+
+Task<std::optional<Message>> DynamoDbStore::get_message(UserId user, ConversationId id,
+                                                        MessageId message) {
+  OperationTimer timer(impl_->operations.get_message);
+  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.find(id, message));
+  auto& [conversation, found] = both;
+  if (!conversation || !found.item) co_return std::nullopt;
+  co_return std::move(found.item->message);
+}
+
+Task<> DynamoDbStore::delete_message(UserId user, ConversationId id, MessageId message) {
+  OperationTimer timer(impl_->operations.delete_message);
+  co_await impl_->writer.delete_message(std::move(user), id, message);
+}
+
+Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, ConversationId id,
+                                                               std::size_t limit) {
+  OperationTimer timer(impl_->operations.read_recent);
+  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.recent(id, limit));
+  auto& [conversation, rows] = both;
+  if (!conversation) co_return std::nullopt;
+  RecentMessages recent;
+  recent.conversation = std::move(*conversation);
+  recent.newest = rows.newest;
+  recent.messages = messages_of(std::move(rows.items));
+  co_return recent;
+}
+
+Task<StartedTurn> DynamoDbStore::start_turn(UserId user, NewTurn turn,
+                                            std::optional<IdempotencyKey> key) {
+  OperationTimer timer(impl_->operations.start_turn);
+  if (turn.conversation_id.has_value() == turn.new_conversation.has_value()) {
+    throw internal_error("a turn needs a conversation, either new or not");
+  }
+  co_return co_await impl_->writer.start_turn(std::move(user), std::move(turn), std::move(key));
+}
+
+Task<std::optional<StartedTurn>> DynamoDbStore::find_turn(UserId user,
+                                                          std::optional<ConversationId> id,
+                                                          IdempotencyKey key) {
+  OperationTimer timer(impl_->operations.find_turn);
+  co_return co_await impl_->writer.find_turn(std::move(user), id, std::move(key));
+}
+
+Task<Conversation> DynamoDbStore::finish_turn(UserId user, ConversationId id, Message reply) {
+  OperationTimer timer(impl_->operations.finish_turn);
+  if (reply.status == MessageStatus::kRunning) {
+    throw internal_error("a finished answer cannot be running");
+  }
+  co_return co_await impl_->writer.finish_turn(std::move(user), id, std::move(reply));
+}
+
+StoreStats DynamoDbStore::stats() { return {}; }
+
+std::string DynamoDbStore::not_ready_reason() { return {}; }
+
+Task<> DynamoDbStore::settle_now() {
+  co_await impl_->purger->sweep(true);
+  co_await impl_->renewer->renew_waiting();
+}
+
+}  // namespace colloquy::store

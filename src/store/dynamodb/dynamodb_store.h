@@ -1,0 +1,81 @@
+// The Store in Amazon DynamoDB, or in anything that speaks its protocol, in the tables of
+// docs/architecture.md. Any number of servers may use the same tables at once; none holds state
+// that another needs.
+//
+// What it promises beyond store/store.h: what each call costs (docs/cost.md). What it promises
+// less: `message_count` and `updated_at` of a conversation leave out a turn until finish_turn;
+// after a crash they are mended by the next read that sees the whole conversation. stats() come
+// from the service, which counts every few hours.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "store/dynamodb/client.h"
+#include "store/dynamodb/rows.h"
+#include "store/store.h"
+#include "telemetry/metrics.h"
+
+namespace colloquy::store {
+
+struct DynamoDbOptions {
+  dynamodb::TableNames tables;
+  bool updated_index = false;  // the table of conversations has UserUpdatedIndex
+  // What a turn may take at most; a purge looks once more after it.
+  std::chrono::seconds longest_turn{660};
+  // How often this server looks for deletions that another left behind.
+  std::chrono::milliseconds sweep_interval{60'000};
+  // The event loop of what goes on in the background; without one, nothing does. It stops before
+  // the client goes.
+  std::optional<boost::asio::any_io_executor> background;
+};
+
+class DynamoDbStore final : public Store {
+ public:
+  // What is referred to outlives it; the tables are there (dynamodb/tables.h).
+  DynamoDbStore(DynamoDbOptions options, dynamodb::Client& client, Clock& clock, IdSource& ids,
+                telemetry::Metrics& metrics);
+  ~DynamoDbStore() override;
+
+  Task<CreatedConversation> create_conversation(UserId user, NewConversation conversation,
+                                                std::optional<IdempotencyKey> key) override;
+  Task<std::optional<Conversation>> get_conversation(UserId user, ConversationId id) override;
+  Task<ConversationPage> list_conversations(UserId user, std::size_t limit,
+                                            std::optional<ConversationId> after) override;
+  Task<ActivityPage> list_by_activity(UserId user, std::size_t limit,
+                                      std::optional<ActivityPosition> after) override;
+  Task<Conversation> update_conversation(UserId user, ConversationId id, ConversationPatch patch,
+                                         std::optional<std::uint64_t> if_version) override;
+  Task<> delete_conversation(UserId user, ConversationId id,
+                             std::optional<std::uint64_t> if_version) override;
+  Task<AppendedMessage> append_message(UserId user, ConversationId id, NewMessage message,
+                                       std::optional<IdempotencyKey> key) override;
+  Task<MessagePage> list_messages(UserId user, ConversationId id, MessageRange range) override;
+  Task<std::optional<Message>> get_message(UserId user, ConversationId id,
+                                           MessageId message) override;
+  Task<> delete_message(UserId user, ConversationId id, MessageId message) override;
+  Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
+                                                  std::size_t limit) override;
+  Task<StartedTurn> start_turn(UserId user, NewTurn turn,
+                               std::optional<IdempotencyKey> key) override;
+  Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
+                                             IdempotencyKey key) override;
+  Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) override;
+  StoreStats stats() override;
+  std::string not_ready_reason() override;
+
+  // Carries out now what waits to be done in the background: every deletion, every renewal. For
+  // tests and tools.
+  Task<> settle_now();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace colloquy::store

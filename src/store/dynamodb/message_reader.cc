@@ -1,0 +1,137 @@
+#include "store/dynamodb/message_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace colloquy::store::dynamodb {
+namespace {
+
+// How many of `items` make a page of the range.
+std::size_t page_size(const std::vector<MessageItem>& items, const MessageRange& range) {
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  while (count < items.size() && count < range.limit) {
+    bytes += items[count].content_bytes;
+    if (bytes > range.max_bytes && count > 0) break;
+    ++count;
+  }
+  return count;
+}
+
+std::size_t with_text(const std::vector<MessageItem>& items, std::size_t looked_at) {
+  auto end = items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), looked_at));
+  return static_cast<std::size_t>(std::count_if(
+      items.begin(), end, [](const MessageItem& item) { return item.content_bytes > 0; }));
+}
+
+}  // namespace
+
+Task<> MessageReader::read_contents(std::vector<MessageItem>& items) {
+  for (auto& item : items) {
+    if (item.parts > 0) co_await rows_.read_parts(item);
+  }
+}
+
+Task<MessageReader::Page> MessageReader::page(ConversationId conversation, MessageRange range) {
+  using Order = MessageView::Order;
+  bool forward = range.after.has_value();
+  MessageView view(forward ? Order::kOldestFirst : Order::kNewestFirst,
+                   forward ? range.after : range.before, clock_.now_s());
+  Rows::MessageQuery query;
+  query.conversation = conversation;
+  query.newest_first = !forward;
+  if (forward && *range.after != MessageId()) query.from = range.after;
+  if (!forward) query.before = range.before;
+  query.limit = range.limit + 2;  // the edge itself, and one to know whether there are more
+  bool ended = false;
+  while (!ended && page_size(view.seen(), range) == view.seen().size()) {
+    auto rows = co_await rows_.messages(query);
+    for (auto& item : rows.items) view.add(std::move(item));
+    ended = rows.next.empty();
+    query.start = std::move(rows.next);
+  }
+  if (ended) view.end();
+  Page page;
+  page.items = std::move(view.seen());
+  auto size = page_size(page.items, range);
+  page.more = size < page.items.size();
+  page.items.resize(size);
+  if (!forward) std::reverse(page.items.begin(), page.items.end());
+  co_await read_contents(page.items);
+  co_return page;
+}
+
+Task<MessageReader::Recent> MessageReader::recent(ConversationId conversation, std::size_t limit) {
+  MessageView view(MessageView::Order::kNewestFirst, std::nullopt, clock_.now_s());
+  auto most = recent_rows(limit);
+  Rows::MessageQuery query;
+  query.conversation = conversation;
+  query.newest_first = true;
+  query.limit = std::max<std::size_t>(limit, 1);
+  bool ended = false;
+  while (!ended && with_text(view.seen(), most) < std::max<std::size_t>(limit, 1) &&
+         view.seen().size() < most) {
+    auto rows = co_await rows_.messages(query);
+    for (auto& item : rows.items) view.add(std::move(item));
+    ended = rows.next.empty() || limit == 0;
+    query.start = std::move(rows.next);
+  }
+  Recent recent;
+  auto& seen = view.seen();
+  if (!seen.empty()) recent.newest = seen.front().message.id;
+  for (std::size_t i = 0; i < seen.size() && i < most && recent.items.size() < limit; ++i) {
+    if (seen[i].content_bytes > 0) recent.items.push_back(std::move(seen[i]));
+  }
+  std::reverse(recent.items.begin(), recent.items.end());
+  co_await read_contents(recent.items);
+  co_return recent;
+}
+
+Task<std::optional<MessageId>> MessageReader::newest(ConversationId conversation) {
+  Rows::MessageQuery query;
+  query.conversation = conversation;
+  query.newest_first = true;
+  query.limit = 1;
+  auto rows = co_await rows_.messages(query);
+  if (rows.items.empty()) co_return std::nullopt;
+  const auto& item = rows.items.front();
+  co_return item.reply ? item.reply->id : item.message.id;
+}
+
+Task<std::int64_t> MessageReader::running_lease(ConversationId conversation) {
+  constexpr std::size_t kLookedAt = 100;
+  MessageRange range;
+  range.limit = kLookedAt;
+  auto newest = co_await page(conversation, range);
+  std::int64_t lease = 0;
+  for (const auto& item : newest.items) {
+    if (item.message.status != MessageStatus::kRunning || !item.running) continue;
+    lease = std::max(lease, item.running->lease_until_s);
+  }
+  co_return lease;
+}
+
+Task<MessageReader::Found> MessageReader::find(ConversationId conversation, MessageId id) {
+  if (id.predecessor() >= id) co_return Found{};  // no id that was ever given
+  Rows::MessageQuery query;
+  query.conversation = conversation;
+  query.from = id.predecessor();
+  query.to = id;
+  query.limit = 2;
+  auto rows = co_await rows_.messages(query);
+  Found found;
+  for (auto& item : rows.items) {
+    if (item.message.id == id) {
+      see(item, clock_.now_s());
+      found.item = std::move(item);
+      found.is_written = true;
+    } else if (item.reply && item.reply->id == id) {
+      found.prompt = std::move(item);
+    }
+  }
+  if (!found.item && found.prompt) found.item = answer_to_come(*found.prompt, clock_.now_s());
+  if (found.item) co_await rows_.read_parts(*found.item);
+  co_return found;
+}
+
+}  // namespace colloquy::store::dynamodb

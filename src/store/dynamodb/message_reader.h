@@ -1,0 +1,54 @@
+// Reads of messages as users see them: answers that are to come in their places, long contents
+// whole. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "store/dynamodb/message_view.h"
+#include "store/dynamodb/rows.h"
+#include "store/types.h"
+
+namespace colloquy::store::dynamodb {
+
+class MessageReader {
+ public:
+  MessageReader(Rows& rows, const Clock& clock) : rows_(rows), clock_(clock) {}
+
+  // Oldest first, with contents.
+  struct Page {
+    std::vector<MessageItem> items;
+    bool more = false;
+  };
+  Task<Page> page(ConversationId conversation, MessageRange range);
+
+  // The newest with a text, oldest first, and the newest id of all.
+  struct Recent {
+    std::vector<MessageItem> items;
+    std::optional<MessageId> newest;
+  };
+  Task<Recent> recent(ConversationId conversation, std::size_t limit);
+
+  // The newest id, an answer's that is to come too; nullopt when there is no message.
+  Task<std::optional<MessageId>> newest(ConversationId conversation);
+  // The lease of the newest running answer among the newest few messages; 0 when none runs.
+  Task<std::int64_t> running_lease(ConversationId conversation);
+
+  // One message and the one that it may be the answer to, from one query.
+  struct Found {
+    std::optional<MessageItem> item;    // as seen; also an answer that is to come
+    std::optional<MessageItem> prompt;  // that knows it as its answer
+    bool is_written = false;            // `item` has a row of its own
+  };
+  Task<Found> find(ConversationId conversation, MessageId id);
+
+ private:
+  Task<> read_contents(std::vector<MessageItem>& items);
+
+  Rows& rows_;
+  const Clock& clock_;
+};
+
+}  // namespace colloquy::store::dynamodb

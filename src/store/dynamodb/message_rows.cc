@@ -1,0 +1,228 @@
+// The rows of messages, and the parts of those that are too long for one item.
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <utility>
+
+#include "base/error.h"
+#include "base/pause.h"
+#include "store/dynamodb/answers.h"
+#include "store/dynamodb/attributes.h"
+#include "store/dynamodb/refusals.h"
+#include "store/dynamodb/rows.h"
+
+namespace colloquy::store::dynamodb {
+namespace {
+
+// An item may have 400 KB with its names and everything else in it.
+constexpr std::size_t kPartBytes = 300'000;
+constexpr std::size_t kBatch = 25;  // rows of one BatchWriteItem
+constexpr std::int64_t kErasedAtOnce = 500;
+
+// How much of `text` goes into one part: whole characters.
+std::size_t part_size(std::string_view text) {
+  if (text.size() <= kPartBytes) return text.size();
+  std::size_t size = kPartBytes;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
+  return size == 0 ? kPartBytes : size;
+}
+
+std::string range_condition(Request& request, const Rows::MessageQuery& query) {
+  std::string condition = "#conversation_id = :conversation";
+  request.string(":conversation", query.conversation.to_string());
+  if (query.from) request.string(":from", query.from->to_string());
+  if (query.to) request.string(":to", query.to->to_string());
+  if (query.before) request.string(":before", query.before->to_string());
+  if (query.from && query.to) return condition + " AND #message_id BETWEEN :from AND :to";
+  if (query.from) return condition + " AND #message_id >= :from";
+  if (query.before) return condition + " AND #message_id < :before";
+  return condition;
+}
+
+}  // namespace
+
+Task<Rows::MessageRows> Rows::messages(MessageQuery query) {
+  Request request(names_.messages);
+  request.key_condition(range_condition(request, query));
+  request.set("ScanIndexForward", !query.newest_first).set("ConsistentRead", true);
+  request.set("Limit", static_cast<std::int64_t>(query.limit));
+  if (!query.start.empty()) {
+    request.raw("ExclusiveStartKey", boost::json::serialize(query.start));
+  }
+  auto answer = co_await checked_call(client_, "Query", request.take());
+  MessageRows rows;
+  for (const auto& item : items_of(answer.body))
+    rows.items.push_back(read_message(item.get_object()));
+  rows.next = take_next(answer.body);
+  co_return rows;
+}
+
+Task<std::optional<MessageItem>> Rows::message(ConversationId conversation, MessageId id) {
+  Request request(names_.messages);
+  request.message_key(conversation.to_string(), id.to_string()).set("ConsistentRead", true);
+  auto item = co_await get(request.take());
+  if (!item) co_return std::nullopt;
+  co_return read_message(*item);
+}
+
+// Moves the content into parts of its own, all of them before the item that names them.
+Task<> Rows::write_parts(MessageItem& item) {
+  std::string content = std::move(item.message.content);
+  item.message.content.clear();
+  item.content_bytes = content.size();
+  auto hash = parts_hash_key(item.conversation_id, item.message.id);
+  std::string_view rest(content);
+  for (item.parts = 0; !rest.empty(); ++item.parts) {
+    auto size = part_size(rest);
+    Request request(names_.messages);
+    auto range = part_range_key(item.parts);
+    request.item([&](JsonWriter& json) {
+      json.begin_object();
+      AttributeWriter to(json);
+      to.string("conversation_id", hash).string("message_id", range);
+      to.string("content", rest.substr(0, size));
+      if (item.ttl) to.number("ttl", *item.ttl);
+      json.end_object();
+    });
+    co_await checked_call(client_, "PutItem", request.take());
+    rest.remove_prefix(size);
+  }
+}
+
+Task<bool> Rows::insert_message(MessageItem& item, Insert how) {
+  if (item.message.content.size() > kPartBytes) co_await write_parts(item);
+  Request request(names_.messages);
+  request.item([&](JsonWriter& json) { write_item(json, item); });
+  if (how == Insert::kNew) {
+    request.condition("attribute_not_exists(#message_id)");
+  } else {
+    request.condition("attribute_not_exists(#message_id) OR #status = :running");
+    request.string(":running", status_name(MessageStatus::kRunning));
+  }
+  auto outcome = co_await conditional_call(client_, "PutItem", request.take_conditional());
+  // Ids are random: after an answer that was lost, what is there is what was sent.
+  co_return outcome.done || outcome.after_lost_answer;
+}
+
+Task<> Rows::read_parts(MessageItem& item) {
+  if (item.parts == 0) co_return;
+  auto hash = parts_hash_key(item.conversation_id, item.message.id);
+  std::string content;
+  content.reserve(item.content_bytes);
+  std::size_t parts = 0;
+  boost::json::object start;
+  do {
+    Request request(names_.messages);
+    request.key_condition("#conversation_id = :hash").string(":hash", hash);
+    request.set("ConsistentRead", true);
+    if (!start.empty()) request.raw("ExclusiveStartKey", boost::json::serialize(start));
+    auto answer = co_await checked_call(client_, "Query", request.take());
+    for (const auto& part : items_of(answer.body)) {
+      if (parts == item.parts) break;
+      content += AttributeReader(part.get_object()).required_string("content");
+      ++parts;
+    }
+    start = take_next(answer.body);
+  } while (!start.empty() && parts < item.parts);
+  if (parts != item.parts || content.size() != item.content_bytes) {
+    throw internal_error("a message's parts are not all there: " + hash);
+  }
+  item.message.content = std::move(content);
+}
+
+Task<bool> Rows::forget_reply(ConversationId conversation, MessageId prompt, MessageId reply) {
+  Request request(names_.messages);
+  request.message_key(conversation.to_string(), prompt.to_string());
+  request.update("REMOVE #reply_id, #owner, #lease_until, #reply_model");
+  request.condition("#reply_id = :reply").string(":reply", reply.to_string());
+  auto outcome = co_await conditional_call(client_, "UpdateItem", request.take_conditional());
+  co_return outcome.done || outcome.after_lost_answer;
+}
+
+Task<bool> Rows::erase_message(ConversationId conversation, MessageId id, std::size_t parts) {
+  Request request(names_.messages);
+  request.message_key(conversation.to_string(), id.to_string());
+  request.condition("attribute_exists(#message_id)");
+  auto outcome = co_await conditional_call(client_, "DeleteItem", request.take_conditional());
+  std::vector<Row> rows;
+  auto hash = parts_hash_key(conversation, id);
+  for (std::size_t i = 0; i < parts; ++i) rows.push_back({hash, part_range_key(i)});
+  co_await erase_rows(std::move(rows));
+  co_return outcome.done || outcome.after_lost_answer;
+}
+
+// What the service leaves undone of a batch is sent again, later each time.
+Task<> Rows::erase_rows(std::vector<Row> rows) {
+  for (std::size_t at = 0; at < rows.size(); at += kBatch) {
+    auto end = std::min(rows.size(), at + kBatch);
+    std::string requests;
+    JsonWriter json(requests);
+    json.begin_object().key(names_.messages).begin_array();
+    for (auto row = at; row < end; ++row) {
+      json.begin_object().key("DeleteRequest").begin_object().key("Key").begin_object();
+      AttributeWriter(json)
+          .string("conversation_id", rows[row].hash)
+          .string("message_id", rows[row].range);
+      json.end_object().end_object().end_object();
+    }
+    json.end_array().end_object();
+    for (int tries = 1; !requests.empty(); ++tries) {
+      auto answer = co_await checked_call(
+          client_, "BatchWriteItem",
+          R"({"ReturnConsumedCapacity":"INDEXES","RequestItems":)" + requests + "}");
+      const auto* left = answer.body.if_contains("UnprocessedItems");
+      if (left == nullptr || !left->is_object() || left->get_object().empty()) break;
+      if (tries == kBatchTries) throw unavailable("The tables are too busy right now.");
+      requests = boost::json::serialize(*left);
+      co_await pause(batch_delay(tries));
+    }
+  }
+}
+
+Task<> Rows::set_removal_of(Row row, std::optional<std::int64_t> ttl) {
+  Request request(names_.messages);
+  request.message_key(row.hash, row.range);
+  if (ttl) {
+    request.update("SET #ttl = :ttl").number(":ttl", *ttl);
+  } else {
+    request.update("REMOVE #ttl");
+  }
+  request.condition("attribute_exists(#message_id)");
+  co_await conditional_call(client_, "UpdateItem", request.take_conditional());
+}
+
+Task<> Rows::set_removal(const MessageItem& item, std::optional<std::int64_t> ttl) {
+  auto conversation = item.conversation_id;
+  auto id = item.message.id;
+  auto hash = parts_hash_key(conversation, id);
+  for (std::size_t i = 0; i < item.parts; ++i) {
+    Row part{hash, part_range_key(i)};
+    co_await set_removal_of(std::move(part), ttl);
+  }
+  Row head{conversation.to_string(), id.to_string()};
+  co_await set_removal_of(std::move(head), ttl);
+}
+
+Task<std::size_t> Rows::erase_some_messages(ConversationId id) {
+  Request request(names_.messages);
+  request.key_condition("#conversation_id = :hash").string(":hash", id.to_string());
+  request.projection("#message_id, #parts");
+  request.set("ConsistentRead", true).set("Limit", kErasedAtOnce);
+  auto answer = co_await checked_call(client_, "Query", request.take());
+  std::vector<Row> parts;
+  std::vector<Row> heads;
+  for (const auto& item : items_of(answer.body)) {
+    AttributeReader from(item.get_object());
+    auto message = from.required_id<MessageId>("message_id");
+    heads.push_back({id.to_string(), message.to_string()});
+    auto hash = parts_hash_key(id, message);
+    for (std::int64_t i = 0; i < from.number("parts").value_or(0); ++i) {
+      parts.push_back({hash, part_range_key(static_cast<std::size_t>(i))});
+    }
+  }
+  auto count = heads.size();
+  co_await erase_rows(std::move(parts));
+  co_await erase_rows(std::move(heads));
+  co_return count;
+}
+
+}  // namespace colloquy::store::dynamodb
