@@ -1,4 +1,6 @@
 // POST, GET /conversations; GET, PATCH, DELETE /conversations/{conversation_id}; PUT …/title.
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "api/body.h"
@@ -38,22 +40,64 @@ Task<http::Response> create(Services& services, http::Request& request) {
   co_return response;
 }
 
-Task<http::Response> list(Services& services, http::Request& request) {
-  auto limit = limit_of(request).value_or(limits::kPageDefault);
-  auto cursor = id_parameter<ConversationId>(request, "cursor");
-  auto page = co_await services.conversations.list(request.user, limit, cursor);
+http::Response list_reply(const std::vector<store::Conversation>& conversations,
+                          const std::string& next) {
   std::string body;
-  body.reserve(page.conversations.size() * 320 + 2);
+  body.reserve(conversations.size() * 320 + 2);
   JsonWriter json(body);
   json.begin_array();
-  for (const auto& conversation : page.conversations) write_conversation(json, conversation);
+  for (const auto& conversation : conversations) write_conversation(json, conversation);
   json.end_array();
   auto response = json_reply(200, std::move(body));
-  if (page.next) {
-    response.set_header("Link", "</conversations?limit=" + std::to_string(limit) +
-                                    "&cursor=" + page.next->to_string() + ">; rel=\"next\"");
+  if (!next.empty()) response.set_header("Link", "<" + next + ">; rel=\"next\"");
+  return response;
+}
+
+std::string page_path(std::size_t limit, const std::string& cursor) {
+  return "/conversations?limit=" + std::to_string(limit) + "&cursor=" + cursor;
+}
+
+// The cursor of a list by activity: the time and the id of its last conversation.
+std::optional<store::ActivityPosition> activity_cursor_of(const http::Request& request) {
+  const auto* text = request.query_parameter("cursor");
+  if (text == nullptr) return std::nullopt;
+  store::ActivityPosition position;
+  auto dot = text->find('.');
+  const char* end = text->data() + std::min(dot, text->size());
+  auto [parsed, error] = std::from_chars(text->data(), end, position.updated_at_s);
+  auto id = dot == std::string::npos ? std::nullopt : ConversationId::parse(text->substr(dot + 1));
+  if (error != std::errc() || parsed != end || !id) {
+    throw invalid_field("cursor", "is not one that this server made");
   }
-  co_return response;
+  position.id = *id;
+  return position;
+}
+
+Task<http::Response> list_by_activity(Services& services, http::Request& request,
+                                      std::size_t limit) {
+  auto page = co_await services.conversations.list_by_activity(request.user, limit,
+                                                               activity_cursor_of(request));
+  std::string next;
+  if (page.next) {
+    auto cursor = std::to_string(page.next->updated_at_s) + "." + page.next->id.to_string();
+    next = page_path(limit, cursor) + "&sort=updated";
+  }
+  co_return list_reply(page.conversations, next);
+}
+
+Task<http::Response> list(Services& services, http::Request& request) {
+  auto limit = limit_of(request).value_or(limits::kPageDefault);
+  const auto* sort = request.query_parameter("sort");
+  if (sort != nullptr && *sort == "updated") {
+    co_return co_await list_by_activity(services, request, limit);
+  }
+  if (sort != nullptr && *sort != "created") {
+    throw invalid_field("sort", "must be created or updated");
+  }
+  auto cursor = id_parameter<ConversationId>(request, "cursor");
+  auto page = co_await services.conversations.list(request.user, limit, cursor);
+  co_return list_reply(page.conversations,
+                       page.next ? page_path(limit, page.next->to_string()) : "");
 }
 
 Task<http::Response> get(Services& services, http::Request& request) {

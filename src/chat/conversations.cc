@@ -118,6 +118,11 @@ Task<store::ConversationPage> Conversations::list(UserId user, std::size_t limit
   return store_.list_conversations(std::move(user), limit, after);
 }
 
+Task<store::ActivityPage> Conversations::list_by_activity(
+    UserId user, std::size_t limit, std::optional<store::ActivityPosition> after) {
+  return store_.list_by_activity(std::move(user), limit, after);
+}
+
 Task<store::Conversation> Conversations::update(UserId user, ConversationId id,
                                                 store::ConversationPatch patch,
                                                 std::optional<std::uint64_t> if_version) {

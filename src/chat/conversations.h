@@ -35,6 +35,8 @@ class Conversations {
   Task<store::Conversation> get(UserId user, ConversationId id);  // kNotFound
   Task<store::ConversationPage> list(UserId user, std::size_t limit,
                                      std::optional<ConversationId> after);
+  Task<store::ActivityPage> list_by_activity(UserId user, std::size_t limit,
+                                             std::optional<store::ActivityPosition> after);
   Task<store::Conversation> update(UserId user, ConversationId id, store::ConversationPatch patch,
                                    std::optional<std::uint64_t> if_version);
   Task<> remove(UserId user, ConversationId id, std::optional<std::uint64_t> if_version);

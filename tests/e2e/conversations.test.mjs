@@ -79,6 +79,26 @@ describe('conversations', () => {
     assert.deepEqual(rest.flat().map((one) => one.conversation_id), made.slice(3));
   });
 
+  test('the list by activity has the last active first', async () => {
+    const fay = await server.client('fay');
+    const made = [];
+    for (let i = 0; i < 3; i += 1) made.push((await fay.createConversation()).conversation_id);
+    const second = new Date().getSeconds();
+    await until(() => new Date().getSeconds() !== second);  // times are whole seconds
+    await fay.post(`/conversations/${made[0]}/messages`, { content: 'hello' }, { expect: 201 });
+    for (const limit of [1, 2, 3]) {
+      const pages = await followPages(fay, `/conversations?sort=updated&limit=${limit}`, 'next');
+      assert.deepEqual(pages.flat().map((one) => one.conversation_id), [made[0], made[2], made[1]], `limit ${limit}`);
+    }
+    const created = await fay.get('/conversations?sort=created', { expect: 200 });
+    assert.deepEqual(created.json.map((one) => one.conversation_id), [...made].reverse());
+    assert.deepEqual((await fay.get('/conversations?sort=name', { expect: 422 })).fields, ['sort']);
+    for (const cursor of ['x', '1', `.${made[0]}`, `1.${made[0]}x`, made[0], `1x.${made[0]}`]) {
+      const refused = await fay.get(`/conversations?sort=updated&cursor=${cursor}`, { expect: 422 });
+      assert.deepEqual(refused.fields, ['cursor'], cursor);
+    }
+  });
+
   test('the list pages by 50 unless told otherwise', async () => {
     const emil = await server.client('emil');
     await Promise.all(Array.from({ length: 51 }, () => emil.createConversation()));
