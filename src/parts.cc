@@ -91,14 +91,18 @@ void for_setting(const std::string& source, const std::function<void()>& make) {
   }
 }
 
-std::shared_ptr<net::HttpClient> make_http_client(const ServeConfig& config) {
-  if (config.model == config::ModelKind::kDemo && !is_url(config.jwks)) return nullptr;
+std::unique_ptr<net::HttpClient> make_http_client() {
   net::HttpClient::Options options;
   options.https_proxy = environment("HTTPS_PROXY");
   options.no_proxy = environment("NO_PROXY");
-  std::shared_ptr<net::HttpClient> client;
-  for_setting("HTTPS_PROXY", [&] { client = std::make_shared<net::HttpClient>(options); });
+  std::unique_ptr<net::HttpClient> client;
+  for_setting("HTTPS_PROXY", [&] { client = std::make_unique<net::HttpClient>(options); });
   return client;
+}
+
+std::shared_ptr<net::HttpClient> make_http_client(const ServeConfig& config) {
+  if (config.model == config::ModelKind::kDemo && !is_url(config.jwks)) return nullptr;
+  return make_http_client();
 }
 
 std::unique_ptr<llm::Provider> make_provider(const ServeConfig& config,

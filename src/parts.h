@@ -24,7 +24,9 @@ namespace colloquy {
 // Runs `make`; what it throws is told as the fault of the setting that stands at `source`.
 void for_setting(const std::string& source, const std::function<void()>& make);
 
-// With the proxy that the environment names. Null where no setting asks for a client.
+// With the proxy that the environment names.
+std::unique_ptr<net::HttpClient> make_http_client();
+// For model and key set; null where no setting asks for a client.
 std::shared_ptr<net::HttpClient> make_http_client(const config::ServeConfig& config);
 
 std::unique_ptr<llm::Provider> make_provider(const config::ServeConfig& config,

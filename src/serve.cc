@@ -31,7 +31,9 @@
 #include "llm/provider.h"
 #include "net/http_client.h"
 #include "parts.h"
+#include "store/dynamodb/dynamodb_store.h"
 #include "store/rocksdb/rocksdb_store.h"
+#include "tables_access.h"
 #include "telemetry/log.h"
 
 namespace colloquy {
@@ -45,6 +47,8 @@ using std::chrono::milliseconds;
 constexpr auto kResponsesBound = milliseconds(3'000);
 // How long the event loops may take to run dry after that.
 constexpr auto kLoopsBound = milliseconds(5'000);
+// How much longer than a turn its lease is, and a little more.
+constexpr auto kLeaseMargin = std::chrono::seconds(120);
 
 // Everything that answers. What only the settings can make or refuse comes first, with the
 // addresses; then what opens the data folder, each needing those before it.
@@ -116,6 +120,26 @@ class ServerProcess {
   }
 
   void open_store() {
+    if (config_.store == config::StoreKind::kDynamoDb) {
+      open_tables();
+    } else {
+      open_embedded();
+    }
+  }
+
+  void open_tables() {
+    tables_ =
+        std::make_unique<TablesAccess>(config_.dynamodb, clock_, metrics_, control_.get_executor());
+    store::DynamoDbOptions options;
+    options.tables = table_names(config_.dynamodb);
+    options.longest_turn =
+        std::chrono::duration_cast<std::chrono::seconds>(config_.turn_timeout) + kLeaseMargin;
+    options.background = control_.get_executor();
+    store_ = std::make_unique<store::DynamoDbStore>(std::move(options), tables_->client(), clock_,
+                                                    ids_, metrics_);
+  }
+
+  void open_embedded() {
     store::RocksDbOptions options;
     options.path = (std::filesystem::path(config_.data) / "store").string();
     options.block_cache_bytes = config_.block_cache_bytes;
@@ -282,6 +306,7 @@ class ServerProcess {
   std::shared_ptr<auth::KeySet> key_set_;
   std::optional<auth::TokenKey> token_key_;
   std::unique_ptr<auth::Authenticator> authenticator_;
+  std::unique_ptr<TablesAccess> tables_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<llm::Provider> provider_;
   std::unique_ptr<chat::Conversations> conversations_;

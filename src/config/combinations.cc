@@ -55,6 +55,19 @@ void check_keys(const ServeConfig& config) {
   }
 }
 
+void check_store(const ServeConfig& config) {
+  if (config.store == StoreKind::kDynamoDb) {
+    for (const char* setting : {"block-cache", "min-free-disk", "write-queue"}) {
+      refuse_given(config, setting, "has no effect with --store dynamodb");
+    }
+    return;
+  }
+  for (const auto& setting : serve_settings()) {
+    if (!setting.name.starts_with("dynamodb-")) continue;
+    refuse_given(config, setting.name, "has no effect without --store dynamodb");
+  }
+}
+
 }  // namespace
 
 void check_together(const ServeConfig& config) {
@@ -69,6 +82,7 @@ void check_together(const ServeConfig& config) {
   }
   check_keys(config);
   check_model(config);
+  check_store(config);
 }
 
 }  // namespace colloquy::config

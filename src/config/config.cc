@@ -35,7 +35,8 @@ void refuse_unknown_variables(const Environment& environment) {
       continue;
     auto is_of = [&name](const auto& setting) { return environment_name(setting.name) == name; };
     bool known = std::any_of(serve_settings().begin(), serve_settings().end(), is_of) ||
-                 std::any_of(token_settings().begin(), token_settings().end(), is_of);
+                 std::any_of(token_settings().begin(), token_settings().end(), is_of) ||
+                 std::any_of(tables_settings().begin(), tables_settings().end(), is_of);
     if (!known) throw ConfigError("the environment variable " + name + " is not a setting");
   }
 }
@@ -85,6 +86,7 @@ class Parser {
     if (setting.secret) help = "(not a flag: file or environment) " + help;
     auto* option = app_.add_option("--" + std::string(setting.name), texts_[setting.name], help);
     option->take_last();
+    if (setting.is_flag) option->expected(0, 1);
     if (!setting.default_text.empty()) option->default_str(std::string(setting.default_text));
   }
 
@@ -104,7 +106,10 @@ class Parser {
       throw ConfigError(flag + " is a secret and not a flag: set " +
                         environment_name(setting.name));
     }
-    if (by_flag) return {texts_[setting.name], flag};
+    if (by_flag) {
+      auto& text = texts_[setting.name];
+      return {setting.is_flag && text.empty() ? "true" : text, flag};
+    }
     auto variable = environment_name(setting.name);
     if (auto value = environment.get(variable)) return {*value, variable};
     if (option->count() > 0)
@@ -217,10 +222,32 @@ std::optional<TokenConfig> parse_token(const std::vector<std::string>& arguments
   return config;
 }
 
+std::optional<TablesCommand> parse_tables(const std::vector<std::string>& arguments,
+                                          const Environment& environment, std::ostream& out) {
+  using Action = TablesCommand::Action;
+  const std::map<std::string, Action> actions{
+      {"create", Action::kCreate}, {"check", Action::kCheck}, {"describe", Action::kDescribe}};
+  Parser<TablesConfig> parser("colloquy tables create|check|describe",
+                              "Makes the tables in DynamoDB, or compares them with what they must "
+                              "be.",
+                              tables_settings());
+  auto action = arguments.empty() ? actions.end() : actions.find(arguments.front());
+  bool asks_for_help =
+      !arguments.empty() && (arguments.front() == "--help" || arguments.front() == "-h");
+  if (action == actions.end() && !asks_for_help) {
+    throw ConfigError("tables needs to know what to do: create, check or describe");
+  }
+  std::vector<std::string> rest(arguments.begin() + (asks_for_help ? 0 : 1), arguments.end());
+  auto config = parser.parse(rest, environment, out);
+  if (!config) return std::nullopt;
+  return TablesCommand{action->second, std::move(*config)};
+}
+
 std::string settings_markdown() {
   std::string out;
   append_table(out, serve_settings());
   append_table(out, token_settings());
+  append_table(out, tables_settings());
   return out;
 }
 

@@ -29,7 +29,7 @@ struct ListenAddress {
   bool loopback() const;
 };
 
-enum class StoreKind : std::uint8_t { kRocksDb };
+enum class StoreKind : std::uint8_t { kRocksDb, kDynamoDb };
 enum class ModelKind : std::uint8_t { kDemo, kOpenAi };
 
 // Where the settings that were given stand, in the words of an error: "--listen",
@@ -42,6 +42,16 @@ class Sources {
 
  private:
   std::map<std::string, std::string, std::less<>> where_;
+};
+
+// Where the tables are, and how they are spoken to.
+struct DynamoDbConfig {
+  std::string endpoint;  // empty: the region's own
+  std::string region;    // empty: found as the AWS SDKs find it
+  std::string conversations_table;
+  std::string messages_table;
+  std::chrono::milliseconds timeout{};  // of one attempt of a call
+  bool updated_index = false;
 };
 
 // What `colloquy serve` needs. The defaults stand in the table of settings.
@@ -66,6 +76,7 @@ struct ServeConfig {
   std::size_t block_cache_bytes = 0;
   std::size_t min_free_disk_bytes = 0;
   std::size_t write_queue = 0;
+  DynamoDbConfig dynamodb;
 
   std::string token_key;
   std::string token_key_file;
@@ -112,6 +123,14 @@ struct TokenConfig {
   Sources sources;
 };
 
+// What `colloquy tables` needs.
+struct TablesConfig {
+  DynamoDbConfig dynamodb;
+  bool secondary_indexes = true;
+
+  Sources sources;
+};
+
 // A setting is unknown or invalid; what() names it, in one line for a person.
 class ConfigError : public std::runtime_error {
  public:
@@ -126,10 +145,12 @@ struct Setting {
   std::string_view help;
   bool secret = false;                                     // no flag
   std::function<void(Config&, const std::string&)> apply;  // throws ConfigError without the name
+  bool is_flag = false;  // true or false; the flag may stand without a value
 };
 
 const std::vector<Setting<ServeConfig>>& serve_settings();
 const std::vector<Setting<TokenConfig>>& token_settings();
+const std::vector<Setting<TablesConfig>>& tables_settings();
 
 // The name of the environment variable of a setting.
 std::string environment_name(std::string_view setting);
@@ -147,6 +168,15 @@ std::optional<ServeConfig> parse_serve(const std::vector<std::string>& arguments
                                        const Environment& environment, std::ostream& out);
 std::optional<TokenConfig> parse_token(const std::vector<std::string>& arguments,
                                        const Environment& environment, std::ostream& out);
+
+// The first argument is what to do; the rest are settings.
+struct TablesCommand {
+  enum class Action : std::uint8_t { kCreate, kCheck, kDescribe };
+  Action action = Action::kCheck;
+  TablesConfig config;
+};
+std::optional<TablesCommand> parse_tables(const std::vector<std::string>& arguments,
+                                          const Environment& environment, std::ostream& out);
 
 // The table of every setting in Markdown, for docs/operations.md.
 std::string settings_markdown();

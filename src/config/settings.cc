@@ -1,4 +1,6 @@
 // The table of settings. docs/operations.md is made from it.
+#include <algorithm>
+
 #include "config/config.h"
 #include "config/values.h"
 
@@ -51,8 +53,13 @@ ServeApply boolean(bool Serve::*field) {
 }
 
 void apply_store(Serve& config, const std::string& value) {
-  if (value != "rocksdb") throw ConfigError("must be rocksdb");
-  config.store = StoreKind::kRocksDb;
+  if (value == "rocksdb") {
+    config.store = StoreKind::kRocksDb;
+  } else if (value == "dynamodb") {
+    config.store = StoreKind::kDynamoDb;
+  } else {
+    throw ConfigError("must be rocksdb or dynamodb");
+  }
 }
 
 void apply_model(Serve& config, const std::string& value) {
@@ -99,10 +106,68 @@ void apply_base_url(Serve& config, const std::string& value) {
   config.openai_base_url = value;
 }
 
+void apply_endpoint(DynamoDbConfig& config, const std::string& value) {
+  if (!value.empty()) check_endpoint(value);
+  config.endpoint = value;
+}
+
+// The settings of the tables, of every command that speaks to them.
+template <class Config>
+std::vector<Setting<Config>> dynamodb_settings() {
+  auto table_name = [](std::string DynamoDbConfig::*field) {
+    return [field](Config& c, const std::string& v) {
+      check_table_name(v);
+      c.dynamodb.*field = v;
+    };
+  };
+  return {
+      {"Tables", "dynamodb-endpoint", "",
+       "URL of another service than Amazon's own, such as http://127.0.0.1:8000.", false,
+       [](Config& c, const std::string& v) { apply_endpoint(c.dynamodb, v); }},
+      {"Tables", "dynamodb-region", "",
+       "Region of the tables; default: found as the AWS SDKs find it.", false,
+       [](Config& c, const std::string& v) { c.dynamodb.region = v; }},
+      {"Tables", "dynamodb-conversations-table", "conversations",
+       "Name of the table of conversations.", false,
+       table_name(&DynamoDbConfig::conversations_table)},
+      {"Tables", "dynamodb-messages-table", "messages", "Name of the table of messages.", false,
+       table_name(&DynamoDbConfig::messages_table)},
+      {"Tables", "dynamodb-timeout", "5s",
+       "How long one attempt of a call may take; a call is tried again within 20 s.", false,
+       [](Config& c, const std::string& v) {
+         c.dynamodb.timeout = parse_duration(v);
+         auto ms = c.dynamodb.timeout.count();
+         if (ms < 100 || ms > 60'000) throw ConfigError("must be between 100ms and 1m");
+       }},
+  };
+}
+
 }  // namespace
 
+const std::vector<Setting<TablesConfig>>& tables_settings() {
+  static const std::vector<Setting<TablesConfig>> table = [] {
+    auto settings = dynamodb_settings<TablesConfig>();
+    settings.push_back(
+        {"Tables", "no-secondary-indexes", "false",
+         "Tables without UserCreatedIndex and ConversationTimeIndex, which cost a "
+         "write a message and which no read of Colloquy's needs.",
+         false,
+         [](TablesConfig& c, const std::string& v) { c.secondary_indexes = !parse_boolean(v); },
+         true});
+    settings.push_back(
+        {"Tables", "updated-index", "false",
+         "An index of a user's conversations by their last activity, "
+         "UserUpdatedIndex; it costs two writes more a turn.",
+         false,
+         [](TablesConfig& c, const std::string& v) { c.dynamodb.updated_index = parse_boolean(v); },
+         true});
+    return settings;
+  }();
+  return table;
+}
+
 const std::vector<Setting<ServeConfig>>& serve_settings() {
-  static const std::vector<Setting<ServeConfig>> table{
+  static const std::vector<Setting<ServeConfig>> own{
       {"Listening", "listen", "127.0.0.1:8080",
        "Address and port of the API; port 0 takes a free one.", false, listen(&Serve::listen)},
       {"Listening", "admin-listen", "127.0.0.1:9464",
@@ -142,7 +207,9 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
 
       {"Storing", "data", "./data", "Folder of the embedded store and of the token key.", false,
        text(&Serve::data)},
-      {"Storing", "store", "rocksdb", "Where conversations are kept: rocksdb.", false, apply_store},
+      {"Storing", "store", "rocksdb",
+       "Where conversations are kept: rocksdb (the embedded store) or dynamodb.", false,
+       apply_store},
       {"Storing", "block-cache", "256MiB", "Memory for blocks read from disk.", false,
        bytes(&Serve::block_cache_bytes, limits::kMiB)},
       {"Storing", "min-free-disk", "512MiB",
@@ -223,6 +290,15 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
       {"Watching", "log-level", "info", "Least level that is logged: debug, info, warning, error.",
        false, apply_log_level},
   };
+  static const std::vector<Setting<ServeConfig>> table = [] {
+    auto settings = own;
+    auto tables = dynamodb_settings<ServeConfig>();
+    auto after_storing = std::find_if(settings.begin(), settings.end(), [](const auto& setting) {
+      return setting.group == "Signing in";
+    });
+    settings.insert(after_storing, tables.begin(), tables.end());
+    return settings;
+  }();
   return table;
 }
 

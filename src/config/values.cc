@@ -121,6 +121,25 @@ void check_origin(const std::string& text) {
   }
 }
 
+void check_endpoint(const std::string& text) {
+  auto scheme = text.find("://");
+  bool known = text.starts_with("http://") || text.starts_with("https://");
+  if (!known || text.find_first_of("/?#@ ", scheme + 3) != std::string::npos ||
+      text.size() == scheme + 3) {
+    throw ConfigError("must be a URL such as http://127.0.0.1:8000, without a path");
+  }
+}
+
+void check_table_name(const std::string& text) {
+  auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  if (text.size() < 3 || text.size() > 255 || !std::all_of(text.begin(), text.end(), allowed)) {
+    throw ConfigError("must be 3 to 255 of a-z, A-Z, 0-9, '_', '-' and '.'");
+  }
+}
+
 void check_api_key(const std::string& text) {
   auto printable = [](char c) { return c > ' ' && c < '\x7f'; };
   if (!std::all_of(text.begin(), text.end(), printable)) {

@@ -1,0 +1,33 @@
+// How this process reaches the tables in DynamoDB: endpoint, region, credentials, client.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "net/http_client.h"
+#include "store/dynamodb/client.h"
+#include "store/dynamodb/rows.h"
+#include "telemetry/metrics.h"
+
+namespace colloquy {
+
+store::dynamodb::TableNames table_names(const config::DynamoDbConfig& config);
+
+class TablesAccess {
+ public:
+  // Finds the region, and blocks for as long as that takes. Credentials are renewed on
+  // `background`. What is referred to outlives it; it goes before the event loops that used it.
+  // Throws Error where no region is found, ConfigError for a proxy that is none.
+  TablesAccess(const config::DynamoDbConfig& config, const Clock& clock,
+               telemetry::Metrics& metrics, boost::asio::any_io_executor background);
+
+  store::dynamodb::Client& client() { return *client_; }
+
+ private:
+  std::unique_ptr<net::HttpClient> http_;
+  std::unique_ptr<store::dynamodb::Client> client_;
+};
+
+}  // namespace colloquy
