@@ -13,7 +13,7 @@ for _ in 1 2 3 4 5; do
     -XX:TieredStopAtLevel=1 -Djava.net.preferIPv4Stack=true -Djava.library.path=DynamoDBLocal_lib \
     -jar DynamoDBLocal.jar -disableTelemetry -inMemory -sharedDb -port "$port") >"$log" 2>&1 9>&- &
   java=$!
-  trap 'kill $java 2>/dev/null; wait $java 2>/dev/null; rm -f "$log"' EXIT
+  trap 'kill $java 2>/dev/null || true; wait $java 2>/dev/null || true; rm -f "$log"' EXIT
   for _ in $(seq 600); do
     if curl -s -o /dev/null --max-time 2 "http://127.0.0.1:$port/"; then
       COLLOQUY_TEST_DYNAMODB="http://127.0.0.1:$port" "$@"
