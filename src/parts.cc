@@ -91,8 +91,7 @@ void for_setting(const std::string& source, const std::function<void()>& make) {
   }
 }
 
-std::unique_ptr<net::HttpClient> make_http_client() {
-  net::HttpClient::Options options;
+std::unique_ptr<net::HttpClient> make_http_client(net::HttpClient::Options options) {
   options.https_proxy = environment("HTTPS_PROXY");
   options.no_proxy = environment("NO_PROXY");
   std::unique_ptr<net::HttpClient> client;

@@ -25,7 +25,7 @@ namespace colloquy {
 void for_setting(const std::string& source, const std::function<void()>& make);
 
 // With the proxy that the environment names.
-std::unique_ptr<net::HttpClient> make_http_client();
+std::unique_ptr<net::HttpClient> make_http_client(net::HttpClient::Options options = {});
 // For model and key set; null where no setting asks for a client.
 std::shared_ptr<net::HttpClient> make_http_client(const config::ServeConfig& config);
 

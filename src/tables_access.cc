@@ -18,6 +18,15 @@ namespace {
 
 // Of another service than Amazon's, which does not look at it.
 constexpr const char* kAnyRegion = "us-east-1";
+// Of each event loop. As many as may be busy at once: making one costs more than a call does, and
+// with TLS some round trips too.
+constexpr std::size_t kIdleConnections = 1024;
+
+net::HttpClient::Options client_options() {
+  net::HttpClient::Options options;
+  options.idle_connections_per_endpoint = kIdleConnections;
+  return options;
+}
 
 std::string find_region(const config::DynamoDbConfig& config, const Clock& clock) {
   auto environment = aws::Environment::of_process();
@@ -47,7 +56,7 @@ store::dynamodb::TableNames table_names(const config::DynamoDbConfig& config) {
 
 TablesAccess::TablesAccess(const config::DynamoDbConfig& config, const Clock& clock,
                            telemetry::Metrics& metrics, boost::asio::any_io_executor background)
-    : http_(make_http_client()) {
+    : http_(make_http_client(client_options())) {
   store::dynamodb::ClientOptions options;
   options.region = find_region(config, clock);
   options.endpoint = endpoint_of(config, options.region);

@@ -6,6 +6,8 @@
 namespace colloquy::net {
 namespace {
 
+constexpr std::size_t kDroppedAtOnce = 8;
+
 const void* event_loop_of(const boost::asio::any_io_executor& executor) {
   return &boost::asio::query(executor, boost::asio::execution::context);
 }
@@ -38,14 +40,20 @@ std::shared_ptr<Connection> ConnectionPool::take(const std::string& endpoint,
 
 void ConnectionPool::give(const std::string& endpoint, std::shared_ptr<Connection> connection) {
   if (connections_per_endpoint_ == 0) return;
-  Idle dropped;
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<Idle> dropped;
   std::scoped_lock lock(mutex_);
   std::vector<Idle>& idle = idle_[Key(event_loop_of(connection->executor()), endpoint)];
-  if (idle.size() >= connections_per_endpoint_) {
-    dropped = std::move(idle.front());
-    idle.erase(idle.begin());
+  // Those that take() would not give out any more, of a busier hour, go a few at a time.
+  auto kept = idle.begin();
+  while (kept != idle.end() && dropped.size() < kDroppedAtOnce && kept->since < now - kIdleMax) {
+    dropped.push_back(std::move(*kept++));
   }
-  idle.push_back(Idle{std::move(connection), std::chrono::steady_clock::now()});
+  if (dropped.empty() && idle.size() >= connections_per_endpoint_) {
+    dropped.push_back(std::move(*kept++));
+  }
+  idle.erase(idle.begin(), kept);
+  idle.push_back(Idle{std::move(connection), now});
 }
 
 }  // namespace colloquy::net

@@ -25,7 +25,8 @@ class ConnectionPool {
   // A connection of this event loop that was idle for the shortest time; null when there is none.
   std::shared_ptr<Connection> take(const std::string& endpoint,
                                    const boost::asio::any_io_executor& executor);
-  // On the connection's event loop. Past the bound the one idle longest is closed.
+  // On the connection's event loop. Closes some that have been idle for too long, and past the
+  // bound the one idle longest.
   void give(const std::string& endpoint, std::shared_ptr<Connection> connection);
 
  private:
