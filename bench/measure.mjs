@@ -7,13 +7,14 @@ import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureDynamodb } from './dynamodb.mjs';
 import { measureFlat } from './flat.mjs';
 import { measureMemory } from './memory.mjs';
 import { load, measure, removeFolder, Server, temporaryFolder } from './processes.mjs';
 import { readTarget } from './targets.mjs';
 import { medians, ms, ratio, table, whole } from './table.mjs';
 
-const kSections = ['reads', 'writes', 'first-token', 'flat', 'memory'];
+const kSections = ['reads', 'writes', 'first-token', 'flat', 'memory', 'dynamodb'];
 const kPrompt = 'What did we say about the weather?';
 const kMessage = JSON.stringify({ content: 'Words of a user, about as many as a user types. '.repeat(4) });
 
@@ -195,4 +196,5 @@ if (sections.some((section) => ['reads', 'writes', 'first-token'].includes(secti
 }
 if (sections.includes('flat')) await measureFlat(bench, root, note);
 if (sections.includes('memory')) await measureMemory(bench, root, note);
+if (sections.includes('dynamodb')) await measureDynamodb(bench, root, note);
 note('done');

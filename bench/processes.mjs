@@ -47,7 +47,7 @@ export async function measure(program, args) {
 // error: a fast refusal is no measurement.
 export async function load({ server, targets, connections, seconds, method, path, body }) {
   const threads = Math.min(2, connections);
-  const args = [`-t${threads}`, `-c${connections}`, `-d${seconds}s`, '-s', kLua, server.url, '--',
+  const args = [`-t${threads}`, `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', kLua, server.url, '--',
                 targets, method, path, ...(body ? [body] : [])];
   const before = server.cpuSeconds();
   const { stdout } = await run('wrk', args, { timeout: (seconds + 30) * 1000 });
@@ -72,26 +72,26 @@ export class Server {
     running.add(server.log);
     server.child = spawn(program, args.map(String), { stdio: ['ignore', 'pipe', server.log.stdin] });
     running.add(server.child);
-    server.ended = new Promise((resolve) => server.child.once('exit', resolve));
+    server.ended = new Promise((resolve) => server.child.once('close', resolve));
     server.log.stdin.end();
     await server.#listen(program);
     return server;
   }
 
   async #listen(program) {
-    let said = '';
+    this.said = '';
     const listening = new Promise((resolve) => {
       this.child.stdout.setEncoding('utf8').on('data', (text) => {
-        said += text;
-        const lines = said.match(/^listening on (?:http:\/\/)?(\S+)$/m);
-        if (lines && said.endsWith('\n')) resolve(lines[1]);
+        this.said += text;
+        const lines = this.said.match(/^listening on (?:http:\/\/)?(\S+)$/m);
+        if (lines && this.said.endsWith('\n')) resolve(lines[1]);
       });
     });
     const address = await Promise.race([listening, this.ended]);
-    if (typeof address !== 'string') throw new Error(`${program} did not start: ${said}`);
+    if (typeof address !== 'string') throw new Error(`${program} did not start: ${this.said}`);
     this.url = `http://${address}`;
     this.port = Number(address.split(':').at(-1));
-    this.admin = said.match(/^admin on (\S+)$/m)?.[1];
+    this.admin = this.said.match(/^admin on (\S+)$/m)?.[1];
   }
 
   // User and system time of all its threads so far.
