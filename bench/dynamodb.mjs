@@ -32,7 +32,7 @@ export async function measureDynamodb(bench, root, note) {
                ms(run.p99_us), whole(run.cpu_us), whole(run.stub_cpu_us), (run.calls / run.made).toFixed(0)]);
   }
   console.log(`## Turns on DynamoDB, each of whose answers takes ${kDelayMs} ms\n`);
-  console.log(table(['connections', 'turns a second, at the most', 'turns a second', 'at the least, ms', 'p50 ms', 'p99 ms',
+  console.log(table(['connections', 'a second, were there only the delay', 'a second', 'the delay, ms', 'p50 ms', 'p99 ms',
                      'processor µs each', "the stub's µs each", 'calls a connection'], rows));
   console.log(`\nLoad average behind it: ${os.loadavg()[0].toFixed(1)}.\n`);
 }
