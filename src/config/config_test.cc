@@ -166,7 +166,10 @@ TEST(Config, DurationsAndSizesAreBounded) {
       for (const char* bad : {"367d", "9999999h", "106751991167d", "99999999999999999999ms"}) {
         EXPECT_THROW(setting.apply(config, bad), ConfigError) << flag;
       }
-      EXPECT_THAT(refusal({flag, "367d"}), HasSubstr(flag + " \"367d\" is too long: 366d"));
+      // Some have a tighter bound of their own.
+      EXPECT_THAT(refusal({flag, "367d"}),
+                  testing::AnyOf(HasSubstr(flag + " \"367d\" is too long: 366d"),
+                        HasSubstr(flag + " \"367d\" must be between")));
     }
     if (setting.default_text.ends_with("iB")) {
       for (const char* bad :

@@ -1,6 +1,7 @@
 #include "http/testing/test_server.h"
 
 #include <chrono>
+#include <csignal>
 #include <string>
 
 namespace colloquy::http::testing {
@@ -19,6 +20,7 @@ Response early_reply(int status, std::string_view reason) {
 
 TestServer::TestServer(Handler handle, ServerLimits limits, std::size_t loops,
                        ServerOptions options) {
+  std::signal(SIGPIPE, SIG_IGN);  // as the program does: OpenSSL writes without MSG_NOSIGNAL
   std::vector<boost::asio::io_context*> pointers;
   for (std::size_t i = 0; i < loops; ++i) {
     loops_.push_back(std::make_unique<boost::asio::io_context>(1));
