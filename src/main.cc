@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "migrate_command.h"
 #include "serve.h"
 
 namespace {
@@ -21,6 +22,7 @@ constexpr const char* kHelp =
     "\n"
     "  colloquy serve …      start the server (colloquy serve --help lists its settings)\n"
     "  colloquy token …      print a bearer token for the embedded default\n"
+    "  colloquy migrate …    move all conversations from one store into another\n"
     "  colloquy settings     print every setting as Markdown\n"
     "  colloquy --version    print the version\n"
     "\n"
@@ -39,6 +41,11 @@ int run_token(const Arguments& arguments) {
   return config ? colloquy::print_token(*config, std::cout) : EXIT_SUCCESS;
 }
 
+int run_migrate(const Arguments& arguments) {
+  auto config = colloquy::config::parse_migrate(arguments, Environment::of_process(), std::cout);
+  return config ? colloquy::migrate_stores(*config, std::cout) : EXIT_SUCCESS;
+}
+
 int print(const std::string& text) {
   std::cout << text;
   return EXIT_SUCCESS;
@@ -54,6 +61,7 @@ int run(const Arguments& arguments) {
   const std::map<std::string, std::function<int(const Arguments&)>> commands{
       {"serve", run_serve},
       {"token", run_token},
+      {"migrate", run_migrate},
       {"settings", [](const Arguments&) { return print(colloquy::config::settings_markdown()); }},
       {"--version", [](const Arguments&) { return print("colloquy " COLLOQUY_VERSION "\n"); }},
       {"--help", [](const Arguments&) { return print(kHelp); }},

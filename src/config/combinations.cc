@@ -85,4 +85,38 @@ void check_together(const ServeConfig& config) {
   check_store(config);
 }
 
+void check_together(MigrateConfig& config) {
+  using Kind = MigratePlace::Kind;
+  if (!config.from) throw ConfigError("--from is needed: where the conversations are");
+  if (!config.to) throw ConfigError("--to is needed: where the conversations are to be");
+  if (config.to->kind == Kind::kSource) {
+    throw ConfigError(config.sources.of("to") +
+                      " cannot be source: nothing is moved into the source system's tables");
+  }
+  if (config.progress.empty()) throw ConfigError("--progress must name a file");
+  bool tables = false;
+  for (auto* place : {&*config.from, &*config.to}) {
+    if (place->kind == Kind::kRocksDb) continue;
+    tables = true;
+    if (!place->conversations_table.empty()) continue;
+    place->conversations_table = config.dynamodb.conversations_table;
+    place->messages_table = config.dynamodb.messages_table;
+  }
+  bool both_embedded = config.from->kind == Kind::kRocksDb && config.to->kind == Kind::kRocksDb;
+  bool same = both_embedded ? config.from->folder == config.to->folder
+                            : config.from->conversations_table == config.to->conversations_table ||
+                                  config.from->messages_table == config.to->messages_table;
+  if (same) {
+    throw ConfigError(config.sources.of("from") + " and " + config.sources.of("to") +
+                      " are the same store");
+  }
+  for (const auto& setting : migrate_settings()) {
+    if (tables || !setting.name.starts_with("dynamodb-") || !config.sources.has(setting.name)) {
+      continue;
+    }
+    throw ConfigError(config.sources.of(setting.name) +
+                      " has no effect between two embedded stores");
+  }
+}
+
 }  // namespace colloquy::config

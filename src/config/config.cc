@@ -36,7 +36,8 @@ void refuse_unknown_variables(const Environment& environment) {
     auto is_of = [&name](const auto& setting) { return environment_name(setting.name) == name; };
     bool known = std::any_of(serve_settings().begin(), serve_settings().end(), is_of) ||
                  std::any_of(token_settings().begin(), token_settings().end(), is_of) ||
-                 std::any_of(tables_settings().begin(), tables_settings().end(), is_of);
+                 std::any_of(tables_settings().begin(), tables_settings().end(), is_of) ||
+                 std::any_of(migrate_settings().begin(), migrate_settings().end(), is_of);
     if (!known) throw ConfigError("the environment variable " + name + " is not a setting");
   }
 }
@@ -222,6 +223,16 @@ std::optional<TokenConfig> parse_token(const std::vector<std::string>& arguments
   return config;
 }
 
+std::optional<MigrateConfig> parse_migrate(const std::vector<std::string>& arguments,
+                                           const Environment& environment, std::ostream& out) {
+  Parser<MigrateConfig> parser("colloquy migrate",
+                               "Moves all conversations from one store into another.",
+                               migrate_settings());
+  auto config = parser.parse(arguments, environment, out);
+  if (config) check_together(*config);
+  return config;
+}
+
 std::optional<TablesCommand> parse_tables(const std::vector<std::string>& arguments,
                                           const Environment& environment, std::ostream& out) {
   using Action = TablesCommand::Action;
@@ -248,6 +259,7 @@ std::string settings_markdown() {
   append_table(out, serve_settings());
   append_table(out, token_settings());
   append_table(out, tables_settings());
+  append_table(out, migrate_settings());
   return out;
 }
 

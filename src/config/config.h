@@ -131,6 +131,27 @@ struct TablesConfig {
   Sources sources;
 };
 
+// One side of a move: "rocksdb:FOLDER", "dynamodb:CONVERSATIONS,MESSAGES" or, for the tables of the
+// source system, "source:CONVERSATIONS,MESSAGES".
+struct MigratePlace {
+  enum class Kind : std::uint8_t { kRocksDb, kDynamoDb, kSource };
+  Kind kind = Kind::kRocksDb;
+  std::string folder;               // the data folder
+  std::string conversations_table;  // these two default to the settings' own
+  std::string messages_table;
+  bool operator==(const MigratePlace&) const = default;
+};
+
+// What `colloquy migrate` needs.
+struct MigrateConfig {
+  std::optional<MigratePlace> from;  // there, once it is parsed
+  std::optional<MigratePlace> to;
+  std::string progress;
+  DynamoDbConfig dynamodb;
+
+  Sources sources;
+};
+
 // A setting is unknown or invalid; what() names it, in one line for a person.
 class ConfigError : public std::runtime_error {
  public:
@@ -151,6 +172,7 @@ struct Setting {
 const std::vector<Setting<ServeConfig>>& serve_settings();
 const std::vector<Setting<TokenConfig>>& token_settings();
 const std::vector<Setting<TablesConfig>>& tables_settings();
+const std::vector<Setting<MigrateConfig>>& migrate_settings();
 
 // The name of the environment variable of a setting.
 std::string environment_name(std::string_view setting);
@@ -168,6 +190,9 @@ std::optional<ServeConfig> parse_serve(const std::vector<std::string>& arguments
                                        const Environment& environment, std::ostream& out);
 std::optional<TokenConfig> parse_token(const std::vector<std::string>& arguments,
                                        const Environment& environment, std::ostream& out);
+
+std::optional<MigrateConfig> parse_migrate(const std::vector<std::string>& arguments,
+                                           const Environment& environment, std::ostream& out);
 
 // The first argument is what to do; the rest are settings.
 struct TablesCommand {

@@ -111,6 +111,10 @@ void apply_endpoint(DynamoDbConfig& config, const std::string& value) {
   config.endpoint = value;
 }
 
+void apply_place(std::optional<MigratePlace>& place, const std::string& value) {
+  if (!value.empty()) place = parse_place(value);
+}
+
 // The settings of the tables, of every command that speaks to them.
 template <class Config>
 std::vector<Setting<Config>> dynamodb_settings() {
@@ -316,6 +320,29 @@ const std::vector<Setting<TokenConfig>>& token_settings() {
       {"Token", "ttl", "24h", "How long the token is good for.", false,
        duration(&TokenConfig::ttl, 1000, 10LL * 365)},
   };
+  return table;
+}
+
+const std::vector<Setting<MigrateConfig>>& migrate_settings() {
+  static const std::vector<Setting<MigrateConfig>> table = [] {
+    std::vector<Setting<MigrateConfig>> settings{
+        {"Moving", "from", "",
+         "Where the conversations are: `rocksdb:FOLDER` (a data folder), `dynamodb:` or "
+         "`dynamodb:CONVERSATIONS,MESSAGES` (names of the tables), or, for the source system's "
+         "tables, `source:CONVERSATIONS,MESSAGES`.",
+         false, [](MigrateConfig& c, const std::string& v) { apply_place(c.from, v); }},
+        {"Moving", "to", "", "Where they are to be: `rocksdb:` or `dynamodb:` as above.", false,
+         [](MigrateConfig& c, const std::string& v) { apply_place(c.to, v); }},
+        {"Moving", "progress", "colloquy-migrate.progress",
+         "File that holds how far it has come, until it is done.", false,
+         text(&MigrateConfig::progress)},
+    };
+    for (auto& setting : dynamodb_settings<MigrateConfig>()) {
+      setting.group = "Moving";
+      settings.push_back(std::move(setting));
+    }
+    return settings;
+  }();
   return table;
 }
 

@@ -140,6 +140,37 @@ void check_table_name(const std::string& text) {
   }
 }
 
+MigratePlace parse_place(const std::string& text) {
+  using Kind = MigratePlace::Kind;
+  auto colon = text.find(':');
+  auto name = text.substr(0, colon);
+  auto rest = colon == std::string::npos ? "" : text.substr(colon + 1);
+  bool known = name == "rocksdb" || name == "dynamodb" || name == "source";
+  if (colon == std::string::npos || !known) {
+    throw ConfigError("must begin with rocksdb:, dynamodb: or source:");
+  }
+  MigratePlace place;
+  if (name == "rocksdb") {
+    if (rest.empty()) throw ConfigError("must name a folder, such as rocksdb:./data");
+    place.folder = rest;
+    return place;
+  }
+  place.kind = name == "source" ? Kind::kSource : Kind::kDynamoDb;
+  if (rest.empty() && place.kind == Kind::kDynamoDb) return place;
+  auto comma = rest.find(',');
+  if (comma == std::string::npos) {
+    throw ConfigError("must name two tables, such as " + name + ":conversations,messages");
+  }
+  place.conversations_table = rest.substr(0, comma);
+  place.messages_table = rest.substr(comma + 1);
+  check_table_name(place.conversations_table);
+  check_table_name(place.messages_table);
+  if (place.conversations_table == place.messages_table) {
+    throw ConfigError("names the same table twice");
+  }
+  return place;
+}
+
 void check_api_key(const std::string& text) {
   auto printable = [](char c) { return c > ' ' && c < '\x7f'; };
   if (!std::all_of(text.begin(), text.end(), printable)) {

@@ -19,8 +19,9 @@ bool parse_boolean(const std::string& text);                   // true, false
 std::vector<std::string> parse_list(const std::string& text);  // comma-separated; empty: none
 // An origin as a browser sends it (RFC 6454): scheme, host, perhaps a port; or "*".
 void check_origin(const std::string& text);
-void check_endpoint(const std::string& text);    // an http or https URL without a path
-void check_table_name(const std::string& text);  // as DynamoDB allows them
-void check_api_key(const std::string& text);     // can be sent in a header field
+void check_endpoint(const std::string& text);       // an http or https URL without a path
+void check_table_name(const std::string& text);     // as DynamoDB allows them
+MigratePlace parse_place(const std::string& text);  // rocksdb:./data, dynamodb:a,b, source:a,b
+void check_api_key(const std::string& text);        // can be sent in a header field
 
 }  // namespace colloquy::config

@@ -119,7 +119,8 @@ ConversationId WriteGroup::next_conversation_id() {
 
 ConversationCache::Entry& WriteGroup::add_conversation(const std::string& key,
                                                        ConversationRecord record) {
-  counters_.last_conversation_id = record.conversation.id;
+  // One that was moved in may be older.
+  counters_.last_conversation_id = std::max(counters_.last_conversation_id, record.conversation.id);
   ++counters_.conversations;
   auto& entry = cache_.insert(key, std::move(record), true);
   cache_.mark_dirty(entry);

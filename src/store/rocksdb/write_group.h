@@ -48,7 +48,8 @@ class WriteGroup {
   // kNotFound instead of nullptr.
   ConversationCache::Entry& conversation(const std::string& key);
   ConversationId next_conversation_id();
-  // Adds a new one; its id was given by next_conversation_id.
+  // Adds a new one; its id was given by next_conversation_id, or by the store that it is moved
+  // from.
   ConversationCache::Entry& add_conversation(const std::string& key, ConversationRecord record);
   // To be called before each change, and `index_expiry` after one that may make it expire sooner.
   void change(ConversationCache::Entry& entry) { cache_.mark_dirty(entry); }

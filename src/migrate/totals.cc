@@ -1,0 +1,119 @@
+#include "migrate/totals.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include "base/sha256.h"
+
+namespace colloquy::migrate {
+namespace {
+
+void append(std::string& out, std::string_view text) {
+  out += std::to_string(text.size());
+  out.push_back(':');
+  out += text;
+}
+
+void append(std::string& out, std::int64_t number) {
+  out += std::to_string(number);
+  out.push_back(';');
+}
+
+void append(std::string& out, const store::Metadata& metadata) {
+  append(out, static_cast<std::int64_t>(metadata.size()));
+  for (const auto& [name, value] : metadata) {
+    append(out, name);
+    append(out, value);
+  }
+}
+
+std::uint64_t first_bytes(const std::uint8_t* bytes) {
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < 8; ++i) number = number << 8 | bytes[i];
+  return number;
+}
+
+}  // namespace
+
+Digest digest_of(const store::Message& message) {
+  std::string head;
+  append(head, message.id.raw());
+  append(head, static_cast<std::int64_t>(message.role));
+  append(head, message.timestamp_s);
+  append(head, static_cast<std::int64_t>(message.status));
+  append(head, static_cast<std::int64_t>(message.finish_reason));
+  append(head, message.metadata);
+  append(head, message.model);
+  append(head, message.usage ? message.usage->prompt_tokens : -1);
+  append(head, message.usage ? message.usage->completion_tokens : -1);
+  append(head, message.client_message_id);
+  append(head, static_cast<std::int64_t>(message.branch));
+  auto whole = sha256({head, message.content});
+  Digest digest;
+  std::copy_n(whole.begin(), digest.size(), digest.begin());
+  return digest;
+}
+
+void Totals::add(const store::Conversation& conversation) {
+  std::string text;
+  append(text, conversation.user_id.value());
+  append(text, conversation.id.raw());
+  append(text, conversation.title);
+  append(text, conversation.created_at_s);
+  append(text, conversation.updated_at_s);
+  append(text, static_cast<std::int64_t>(conversation.message_count));
+  append(text, static_cast<std::int64_t>(conversation.version));
+  append(text, static_cast<std::int64_t>(conversation.pinned));
+  append(text, static_cast<std::int64_t>(conversation.archived));
+  append(text, conversation.system_prompt);
+  append(text, conversation.metadata);
+  append(text, conversation.ttl_seconds.value_or(-1));
+  auto digest = sha256({text});
+  ++conversations;
+  checksum += first_bytes(digest.data());
+}
+
+void Totals::add(const ConversationId& conversation, const store::Message& message,
+                 const Digest& digest) {
+  auto sum =
+      sha256({conversation.raw(), {reinterpret_cast<const char*>(digest.data()), digest.size()}});
+  ++messages;
+  content_bytes += message.content.size();
+  checksum += first_bytes(sum.data());
+}
+
+std::string to_text(const Totals& totals) {
+  std::array<char, 17> hex{};
+  std::snprintf(hex.data(), hex.size(), "%016llx",
+                static_cast<unsigned long long>(totals.checksum));
+  return std::to_string(totals.conversations) + " conversations, " +
+         std::to_string(totals.messages) + " messages, " + std::to_string(totals.content_bytes) +
+         " bytes of content, checksum " + hex.data();
+}
+
+std::string to_line(const Totals& totals) {
+  return std::to_string(totals.conversations) + " " + std::to_string(totals.messages) + " " +
+         std::to_string(totals.content_bytes) + " " + std::to_string(totals.checksum);
+}
+
+std::optional<Totals> parse_totals(std::string_view line) {
+  Totals totals;
+  const char* at = line.data();
+  const char* end = at + line.size();
+  std::uint64_t* fields[] = {&totals.conversations, &totals.messages, &totals.content_bytes,
+                             &totals.checksum};
+  for (auto* field : fields) {
+    if (field != fields[0]) {
+      if (at == end || *at != ' ') return std::nullopt;
+      ++at;
+    }
+    auto [next, error] = std::from_chars(at, end, *field);
+    if (error != std::errc()) return std::nullopt;
+    at = next;
+  }
+  if (at != end) return std::nullopt;
+  return totals;
+}
+
+}  // namespace colloquy::migrate
