@@ -67,7 +67,10 @@ class Migration {
       loop_.stop();  // whatever renews credentials goes on for ever
     });
     loop_.run();
-    if (failure) std::rethrow_exception(failure);
+    if (failure) {
+      if (terminal) std::cerr << '\n';  // the bar's line is not over
+      std::rethrow_exception(failure);
+    }
     return moved;
   }
 

@@ -37,11 +37,11 @@ async function snapshot(server, users = kUsers) {
     const client = await server.client(user);
     const lists = await followPages(client, '/conversations?limit=200', 'next');
     all[user] = [];
-    for (const listed of lists.flatMap((page) => page.conversations)) {
+    for (const listed of lists.flat()) {
       const path = `/conversations/${listed.conversation_id}`;
       const { etag, json } = await client.get(path, { expect: 200 });
       const pages = (await followPages(client, `${path}/messages?limit=200`, 'prev')).reverse();
-      all[user].push({ listed, etag, conversation: json.conversation, messages: pages.flatMap((page) => page.messages) });
+      all[user].push({ listed, etag, conversation: json.conversation, messages: pages.flat() });
     }
   }
   return all;
@@ -88,15 +88,13 @@ async function makeData() {
     upstream.queue.push(scripts.stall(['half an ans']));
     const stream = await clients[1].stream('/generate', { prompt: 'Are you there?', stream: true });
     await stream.next();
-    await server.kill();
   } finally {
+    await server.kill();
     await upstream.close();
   }
-  await server.start({ args: [] });
-  const all = await snapshot(server);
+  const all = await servedFrom(data);
   const interrupted = all.bob.flatMap(({ messages }) => messages).filter(({ status }) => status === 'interrupted');
   assert.equal(interrupted.length, 1);
-  await server.stop();
   return { data, all };
 }
 
