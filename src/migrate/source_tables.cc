@@ -13,6 +13,8 @@ namespace {
 using store::dynamodb::AttributeReader;
 
 constexpr std::int64_t kPageConversations = 100;
+constexpr std::int64_t kPageMessages = 500;
+constexpr std::int64_t kPageOrder = 2'000;
 
 // Rows of another program's making are a user's to mend, so what is wrong with one is named.
 template <class Read>
@@ -124,6 +126,7 @@ Task<std::shared_ptr<MessageOrder>> SourceTables::read_order(std::string convers
   query.hash_name = "conversation_id";
   query.hash = conversation;
   query.projection = "#message_id, #timestamp, #role";
+  query.limit = kPageOrder;
   std::vector<MessageOrder::Row> rows;
   std::string position;
   do {
@@ -140,6 +143,7 @@ Task<store::MovedMessages> SourceTables::messages(store::MovedConversation of,
   query.table = names_.messages;
   query.hash_name = "conversation_id";
   query.hash = of.source_id;
+  query.limit = kPageMessages;
   auto page = co_await store::dynamodb::query_rows(client_, query, position);
   auto& order = orders_[of.conversation.id];
   if (position.empty() && page.next.empty()) {
