@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "migrate_command.h"
 #include "serve.h"
+#include "tables_command.h"
 
 namespace {
 
@@ -23,6 +24,8 @@ constexpr const char* kHelp =
     "  colloquy serve …      start the server (colloquy serve --help lists its settings)\n"
     "  colloquy token …      print a bearer token for the embedded default\n"
     "  colloquy migrate …    move all conversations from one store into another\n"
+    "  colloquy tables create|check|describe …\n"
+    "                        make the tables in DynamoDB, or compare them with what they must be\n"
     "  colloquy settings     print every setting as Markdown\n"
     "  colloquy --version    print the version\n"
     "\n"
@@ -46,6 +49,11 @@ int run_migrate(const Arguments& arguments) {
   return config ? colloquy::migrate_stores(*config, std::cout) : EXIT_SUCCESS;
 }
 
+int run_tables(const Arguments& arguments) {
+  auto command = colloquy::config::parse_tables(arguments, Environment::of_process(), std::cout);
+  return command ? colloquy::run_tables(*command, std::cout) : EXIT_SUCCESS;
+}
+
 int print(const std::string& text) {
   std::cout << text;
   return EXIT_SUCCESS;
@@ -62,6 +70,7 @@ int run(const Arguments& arguments) {
       {"serve", run_serve},
       {"token", run_token},
       {"migrate", run_migrate},
+      {"tables", run_tables},
       {"settings", [](const Arguments&) { return print(colloquy::config::settings_markdown()); }},
       {"--version", [](const Arguments&) { return print("colloquy " COLLOQUY_VERSION "\n"); }},
       {"--help", [](const Arguments&) { return print(kHelp); }},

@@ -34,6 +34,7 @@
 #include "store/dynamodb/dynamodb_store.h"
 #include "store/rocksdb/rocksdb_store.h"
 #include "tables_access.h"
+#include "tables_command.h"
 #include "telemetry/log.h"
 
 namespace colloquy {
@@ -62,6 +63,7 @@ class ServerProcess {
     if (accepts_own_tokens()) token_key_ = find_token_key(config);
     make_loops();
     bind_servers();
+    if (config.store == config::StoreKind::kDynamoDb) find_tables();
 
     make_data_folder();
     make_authenticator();
@@ -127,9 +129,13 @@ class ServerProcess {
     }
   }
 
-  void open_tables() {
+  void find_tables() {
     tables_ =
         std::make_unique<TablesAccess>(config_.dynamodb, clock_, metrics_, control_.get_executor());
+    require_tables(tables_->client(), config_.dynamodb, control_);
+  }
+
+  void open_tables() {
     store::DynamoDbOptions options;
     options.tables = table_names(config_.dynamodb);
     options.longest_turn =

@@ -12,6 +12,7 @@
 #include "store/dynamodb/message_writer.h"
 #include "store/dynamodb/purger.h"
 #include "store/dynamodb/renewer.h"
+#include "store/dynamodb/table_sizes.h"
 #include "store/instruments/operation_metrics.h"
 
 namespace colloquy::store {
@@ -93,7 +94,8 @@ struct DynamoDbStore::Impl {
         reader(*rows, clock),
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
         writer(*rows, reader, *renewer, clock, ids, ids.next(clock.now_ms()).to_string()),
-        purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn, metrics)) {}
+        purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn, metrics)),
+        sizes(std::make_shared<dynamodb::TableSizes>(client, options.tables, metrics)) {}
 
   // nullopt when it is not there or has expired.
   Task<std::optional<Conversation>> conversation(UserId user, ConversationId id) {
@@ -128,6 +130,7 @@ struct DynamoDbStore::Impl {
   std::shared_ptr<dynamodb::Renewer> renewer;
   dynamodb::MessageWriter writer;
   std::shared_ptr<dynamodb::Purger> purger;
+  std::shared_ptr<dynamodb::TableSizes> sizes;
 };
 
 DynamoDbStore::DynamoDbStore(DynamoDbOptions options, dynamodb::Client& client, Clock& clock,
@@ -139,12 +142,16 @@ DynamoDbStore::DynamoDbStore(DynamoDbOptions options, dynamodb::Client& client, 
                           boost::asio::detached);
     boost::asio::co_spawn(*options.background, dynamodb::Renewer::run(impl_->renewer),
                           boost::asio::detached);
+    boost::asio::co_spawn(*options.background,
+                          dynamodb::TableSizes::run(impl_->sizes, options.sizes_interval),
+                          boost::asio::detached);
   }
 }
 
 DynamoDbStore::~DynamoDbStore() {
   impl_->purger->stop();
   impl_->renewer->stop();
+  impl_->sizes->stop();
 }
 
 Task<CreatedConversation> DynamoDbStore::create_conversation(UserId user,
@@ -331,7 +338,7 @@ Task<Conversation> DynamoDbStore::finish_turn(UserId user, ConversationId id, Me
   co_return co_await impl_->writer.finish_turn(std::move(user), id, std::move(reply));
 }
 
-StoreStats DynamoDbStore::stats() { return {}; }
+StoreStats DynamoDbStore::stats() { return impl_->sizes->stats(); }
 
 std::string DynamoDbStore::not_ready_reason() { return {}; }
 

@@ -5,7 +5,8 @@
 // What it promises beyond store/store.h: what each call costs (docs/cost.md). What it promises
 // less: `message_count` and `updated_at` of a conversation leave out a turn until finish_turn;
 // after a crash they are mended by the next read that sees the whole conversation. stats() come
-// from the service, which counts every few hours.
+// from the service, which counts every few hours, and counts every item: records of ours, and parts
+// of long messages, among them.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -30,6 +31,8 @@ struct DynamoDbOptions {
   std::chrono::seconds longest_turn{660};
   // How often this server looks for deletions that another left behind.
   std::chrono::milliseconds sweep_interval{60'000};
+  // How often the service is asked how much the tables hold.
+  std::chrono::milliseconds sizes_interval{300'000};
   // The event loop of what goes on in the background; without one, nothing does. It stops before
   // the client goes.
   std::optional<boost::asio::any_io_executor> background;
