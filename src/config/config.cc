@@ -88,7 +88,10 @@ class Parser {
     auto* option = app_.add_option("--" + std::string(setting.name), texts_[setting.name], help);
     option->take_last();
     if (setting.is_flag) option->expected(0, 1);
-    if (!setting.default_text.empty()) option->default_str(std::string(setting.default_text));
+    // A flag that stands without a value would take its default for one.
+    if (!setting.default_text.empty() && !setting.is_flag) {
+      option->default_str(std::string(setting.default_text));
+    }
   }
 
   static bool named(const std::vector<std::string>& arguments, std::string_view setting) {

@@ -191,6 +191,25 @@ TEST(Config, ATokenIsGoodForTenYearsAtMost) {
   EXPECT_THROW(token("106751991167d"), ConfigError);
 }
 
+TEST(Config, AFlagThatStandsWithoutAValueIsTrue) {
+  std::ostringstream out;
+  auto tables = [&out](std::vector<std::string> arguments,
+                       std::map<std::string, std::string> variables = {}) {
+    arguments.insert(arguments.begin(), "create");
+    return parse_tables(arguments, environment_of(variables), out)->config;
+  };
+  EXPECT_FALSE(tables({}).dynamodb.updated_index);
+  EXPECT_TRUE(tables({"--updated-index"}).dynamodb.updated_index);
+  auto both = tables({"--updated-index", "--no-secondary-indexes", "--dynamodb-region", "r"});
+  EXPECT_TRUE(both.dynamodb.updated_index);
+  EXPECT_FALSE(both.secondary_indexes);
+  EXPECT_EQ(both.dynamodb.region, "r");
+  EXPECT_FALSE(tables({"--updated-index", "false"}).dynamodb.updated_index);
+  EXPECT_FALSE(tables({"--updated-index=false"}, {{"COLLOQUY_UPDATED_INDEX", "true"}})
+                   .dynamodb.updated_index);
+  EXPECT_TRUE(tables({}, {{"COLLOQUY_UPDATED_INDEX", "true"}}).dynamodb.updated_index);
+}
+
 TEST(Config, VariablesThatKubernetesSetsForAServiceAreNoSettings) {
   serve({}, {{"COLLOQUY_SERVICE_HOST", "10.0.0.1"}, {"COLLOQUY_PORT_80_TCP", "tcp://10.0.0.1:80"}});
 }
