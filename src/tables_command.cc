@@ -127,18 +127,17 @@ void require_tables(dynamodb::Client& client, const config::DynamoDbConfig& conf
       dynamodb::check_tables(client, table_names(config), options, dynamodb::CheckFor::kServing),
       asio::use_future);
   auto give_up = std::chrono::steady_clock::now() + kStartBound;
-  const std::string where = "--store dynamodb: the tables at " + client.endpoint();
+  const std::string where = "--store dynamodb at " + client.endpoint() + ": ";
   while (!is_ready(result) && std::chrono::steady_clock::now() < give_up) {
     loop.run_one_until(give_up);
   }
   loop.restart();  // it may have run dry
-  if (!is_ready(result)) throw config::ConfigError(where + " do not answer");
+  if (!is_ready(result)) throw config::ConfigError(where + "the service does not answer");
   std::vector<dynamodb::Finding> findings;
   try {
     findings = result.get();
   } catch (const Error& error) {
-    throw config::ConfigError(where + " cannot be used: " + error.message() + " (" +
-                              error.detail() + ")");
+    throw config::ConfigError(where + error.message() + " (" + error.detail() + ")");
   }
   if (has_error(findings)) throw config::ConfigError(refusal(findings, config));
   for (const auto& finding : findings) {

@@ -171,7 +171,7 @@ Task<> TableCheck::check_ids() {
     std::string body;
     JsonWriter json(body);
     json.begin_object().key("TableName").string(shape_.name);
-    json.key("Limit").integer(kSampleRows);
+    json.key("ReturnConsumedCapacity").string("TOTAL").key("Limit").integer(kSampleRows);
     json.key("ProjectionExpression").string(shape_.key.hash + ", " + shape_.key.range);
     if (!start.empty()) json.key("ExclusiveStartKey").raw(boost::json::serialize(start));
     json.end_object();

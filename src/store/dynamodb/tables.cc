@@ -4,6 +4,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/serialize.hpp>
+#include <charconv>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -216,6 +218,12 @@ Task<boost::json::value> or_why_not(Task<boost::json::object> call) {
   }
 }
 
+void append_number(std::string& out, double number) {
+  char text[32];
+  auto end = std::to_chars(std::begin(text), std::end(text), number).ptr;
+  out.append(std::begin(text), end);
+}
+
 // Two spaces for each level, a member on each line.
 void append_indented(std::string& out, const boost::json::value& value, std::size_t level) {
   const std::string line = "\n" + std::string(2 * level + 2, ' ');
@@ -236,6 +244,8 @@ void append_indented(std::string& out, const boost::json::value& value, std::siz
       separator = ",";
     }
     out += last + "]";
+  } else if (value.is_double()) {
+    append_number(out, value.get_double());  // a time; not 1.79E9
   } else {
     out += boost::json::serialize(value);
   }
