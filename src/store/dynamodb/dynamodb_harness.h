@@ -26,6 +26,10 @@ class DynamoDbHarness final : public StoreHarness {
     auto name = ids.next(SystemClock().now_ms()).to_string();
     options_.tables = {name + "-conversations", name + "-messages"};
     run_task(dynamodb::create_tables(client_, options_.tables, tables, {}));
+    // The service would remove by its own clock what by ours is yet to expire.
+    for (const auto& table : {options_.tables.conversations, options_.tables.messages}) {
+      run_task(turn_off_time_to_live(table));
+    }
   }
   ~DynamoDbHarness() override {
     for (const auto& table : {options_.tables.conversations, options_.tables.messages}) {
@@ -52,6 +56,12 @@ class DynamoDbHarness final : public StoreHarness {
     const char* url = std::getenv("COLLOQUY_TEST_DYNAMODB");  // NOLINT(concurrency-mt-unsafe)
     if (url == nullptr) throw std::runtime_error("run it by tests/dynamodb/with_local.sh");
     return url;
+  }
+  Task<> turn_off_time_to_live(std::string table) {
+    co_await client_.call("UpdateTimeToLive",
+                          "{\"TableName\":\"" + table +
+                              "\",\"TimeToLiveSpecification\":{\"Enabled\":false,"
+                              "\"AttributeName\":\"ttl\"}}");
   }
   Task<> drop(std::string table) {
     try {
