@@ -138,6 +138,7 @@ class ServerProcess {
   void open_tables() {
     store::DynamoDbOptions options;
     options.tables = table_names(config_.dynamodb);
+    options.updated_index = config_.dynamodb.updated_index;
     options.longest_turn =
         std::chrono::duration_cast<std::chrono::seconds>(config_.turn_timeout) + kLeaseMargin;
     options.background = control_.get_executor();

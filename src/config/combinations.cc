@@ -63,7 +63,7 @@ void check_store(const ServeConfig& config) {
     return;
   }
   for (const auto& setting : serve_settings()) {
-    if (!setting.name.starts_with("dynamodb-")) continue;
+    if (setting.group != "Tables") continue;
     refuse_given(config, setting.name, "has no effect without --store dynamodb");
   }
 }

@@ -146,6 +146,18 @@ std::vector<Setting<Config>> dynamodb_settings() {
   };
 }
 
+template <class Config>
+Setting<Config> updated_index_setting() {
+  return {"Tables",
+          "updated-index",
+          "false",
+          "An index of a user's conversations by their last activity, UserUpdatedIndex; it costs "
+          "two writes more a turn.",
+          false,
+          [](Config& c, const std::string& v) { c.dynamodb.updated_index = parse_boolean(v); },
+          true};
+}
+
 }  // namespace
 
 const std::vector<Setting<TablesConfig>>& tables_settings() {
@@ -158,13 +170,7 @@ const std::vector<Setting<TablesConfig>>& tables_settings() {
          false,
          [](TablesConfig& c, const std::string& v) { c.secondary_indexes = !parse_boolean(v); },
          true});
-    settings.push_back(
-        {"Tables", "updated-index", "false",
-         "An index of a user's conversations by their last activity, "
-         "UserUpdatedIndex; it costs two writes more a turn.",
-         false,
-         [](TablesConfig& c, const std::string& v) { c.dynamodb.updated_index = parse_boolean(v); },
-         true});
+    settings.push_back(updated_index_setting<TablesConfig>());
     return settings;
   }();
   return table;
@@ -297,6 +303,7 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
   static const std::vector<Setting<ServeConfig>> table = [] {
     auto settings = own;
     auto tables = dynamodb_settings<ServeConfig>();
+    tables.push_back(updated_index_setting<ServeConfig>());
     auto after_storing = std::find_if(settings.begin(), settings.end(), [](const auto& setting) {
       return setting.group == "Signing in";
     });
