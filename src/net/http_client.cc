@@ -283,7 +283,8 @@ Task<std::unique_ptr<Exchange>> start_exchange(
     try {
       co_await exchange->start(head, request.body);
     } catch (const NetError& error) {
-      if (error.failure() != NetFailure::kClosed || exchange->got_bytes()) throw;
+      bool is_stale = error.failure() == NetFailure::kClosed && !exchange->got_bytes();
+      if (!is_stale || !request.resend_when_closed) throw;
       stale = true;
     }
     if (!stale) co_return exchange;

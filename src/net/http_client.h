@@ -38,6 +38,9 @@ struct HttpRequest {
   std::vector<HeaderField> headers;  // Host and Content-Length are added (Host unless given)
   std::string body;
   Deadlines deadlines;
+  // Whether it may go out twice where a reused connection turns out to be closed: the server may
+  // have got it the first time.
+  bool resend_when_closed = true;
 };
 
 // Where a call failed; what happened at the other end is unknown past kConnect and kTls. kBadUrl:
@@ -98,8 +101,8 @@ class HttpClient {
   ~HttpClient();
 
   // Sends the request and waits for the response's header. A reused connection that turns out to
-  // be closed before any byte of the response came is replaced by a new one, once. `on_cancelable`,
-  // where given, receives a function that ends the wait with kCancelled.
+  // be closed before any byte of the response came is replaced by a new one, once, if
+  // the request allows that. `on_cancelable`, where given, receives a function that ends the wait with kCancelled.
   Task<std::unique_ptr<ResponseStream>> open(
       HttpRequest request, std::function<void(std::function<void()>)> on_cancelable = {});
   // The whole response, its body at most max_body_bytes (else kTooLarge).

@@ -175,6 +175,20 @@ TEST_F(HttpClientTest, AReusedConnectionThatBeganToAnswerIsNotReplaced) {
   EXPECT_EQ(server.requests().size(), 2U);
 }
 
+TEST_F(HttpClientTest, AReusedConnectionIsNotReplacedForWhatMustNotGoOutTwice) {
+  ScriptedServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send(response(200, "first"));
+    peer.read_request();  // and hangs up on it
+  });
+  fetch(server.url());
+  auto request = request_to(server.url());
+  request.resend_when_closed = false;
+  EXPECT_EQ(failure_of([&] { run_task(loop_, client_.fetch(std::move(request), 10)); }),
+            NetFailure::kClosed);
+  EXPECT_EQ(server.connections(), 1);
+}
+
 TEST_F(HttpClientTest, AFreshConnectionThatIsClosedIsNotReplaced) {
   ScriptedServer server([](Peer& peer) { peer.read_request(); });
   EXPECT_EQ(failure_of([&] { fetch(server.url()); }), NetFailure::kClosed);

@@ -134,6 +134,8 @@ Task<net::HttpResponse> Client::send(std::string_view operation, const std::stri
   request.body = body;
   request.deadlines = {options_.connect_timeout, options_.attempt_timeout,
                        options_.attempt_timeout};
+  // Whoever called must know that it may have been carried out twice.
+  request.resend_when_closed = false;
   auto response = co_await http_.fetch(std::move(request), kAnswerBytes);
   if (response.status >= 400) {
     auto error = parse_service_error(response.status, response.body);
