@@ -25,6 +25,8 @@ namespace {
 constexpr int kUpdateTries = 8;
 // What was written this short a time ago may not be counted yet by who wrote it.
 constexpr std::int64_t kInFlightSeconds = 120;
+// Changes that a mended count may have in it while whoever made them may yet want to count them.
+constexpr std::size_t kRememberedMost = 200;
 
 Error changed_meanwhile() {
   return {ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime."};
@@ -94,7 +96,8 @@ struct DynamoDbStore::Impl {
         reader(*rows, clock),
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
         writer(*rows, reader, *renewer, clock, ids, ids.next(clock.now_ms()).to_string()),
-        purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn, metrics)),
+        purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn,
+                                                  options.sweep_interval, metrics)),
         sizes(std::make_shared<dynamodb::TableSizes>(client, options.tables, metrics)) {}
 
   // nullopt when it is not there or has expired.
@@ -109,10 +112,8 @@ struct DynamoDbStore::Impl {
     auto seen = recount(items, clock.now_s());
     auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(seen.count, 0));
     if (count == conversation.message_count) co_return;
-    std::set<std::string> slots;
-    for (const auto& change : seen.changes) slots.insert(dynamodb::change_slot(change));
-    // Two changes in one slot: one would be counted twice. The next read will find it quieter.
-    if (slots.size() < seen.changes.size()) co_return;
+    // Too much going on to remember it all. The next read will find it quieter.
+    if (seen.changes.size() > kRememberedMost) co_return;
     auto mended = conversation;
     mended.message_count = count;
     ++mended.version;
@@ -137,8 +138,7 @@ DynamoDbStore::DynamoDbStore(DynamoDbOptions options, dynamodb::Client& client, 
                              IdSource& ids, telemetry::Metrics& metrics)
     : impl_(std::make_unique<Impl>(options, client, clock, ids, metrics)) {
   if (options.background) {
-    boost::asio::co_spawn(*options.background,
-                          dynamodb::Purger::run(impl_->purger, options.sweep_interval),
+    boost::asio::co_spawn(*options.background, dynamodb::Purger::run(impl_->purger),
                           boost::asio::detached);
     boost::asio::co_spawn(*options.background, dynamodb::Renewer::run(impl_->renewer),
                           boost::asio::detached);

@@ -1,5 +1,9 @@
 #include "store/dynamodb/message_writer.h"
 
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <utility>
 
 #include "base/error.h"
@@ -189,9 +193,10 @@ Task<AppendedMessage> MessageWriter::append(UserId user, ConversationId id, NewM
 
 // --- turns ---
 
-// The prompt, whose row says that an answer is to come.
-Task<StartedTurn> MessageWriter::write_turn(const KeyedItem& made, Conversation conversation,
-                                            const NewTurn& turn) {
+// The prompt, whose row says that an answer is to come; nullopt when another server has written it.
+Task<std::optional<StartedTurn>> MessageWriter::write_turn(const KeyedItem& made,
+                                                           Conversation conversation,
+                                                           const NewTurn& turn) {
   auto prompt = message_item(conversation, made.message_id, turn.prompt, clock_.now_s());
   prompt.idempotency = made.hash_key;
   prompt.reply = PendingReply{made.reply_id, made.owner, made.lease_until_s, turn.model};
@@ -202,6 +207,11 @@ Task<StartedTurn> MessageWriter::write_turn(const KeyedItem& made, Conversation 
   bool inserted = co_await rows_.insert_message(prompt, Rows::Insert::kNew);
   if (!inserted && made.hash_key.empty()) {
     throw unavailable("The message could not be given an id. Send it again.");
+  }
+  if (!inserted) {
+    auto there = co_await rows_.message(conversation.id, made.message_id);
+    bool ours = there && there->reply && there->reply->owner == owner_;
+    if (!ours) co_return std::nullopt;
   }
   started.conversation = std::move(conversation);
   started.conversation.message_count += 2;
@@ -255,9 +265,35 @@ Task<StartedTurn> MessageWriter::start_turn(UserId user, NewTurn turn,
                   made.lease_until_s,
                   conversation->ttl_seconds,
                   conversation->held_until_s == made.lease_until_s};
-  auto started = co_await write_turn(made, std::move(*conversation), turn);
-  remember(made.reply_id, std::move(running));
-  co_return started;
+  bool is_first = begin_running(made.reply_id, std::move(running));
+  std::optional<StartedTurn> started;
+  if (is_first) {
+    try {
+      started = co_await write_turn(made, std::move(*conversation), turn);
+    } catch (...) {
+      forget_running(made.reply_id);
+      throw;
+    }
+    if (started) co_return std::move(*started);
+    forget_running(made.reply_id);
+  }
+  co_return co_await await_turn(std::move(user), turn.conversation_id, std::move(made));
+}
+
+// The turn of a key, which another request is about to begin at this moment.
+Task<StartedTurn> MessageWriter::await_turn(UserId user, std::optional<ConversationId> named,
+                                            KeyedItem made) {
+  constexpr int kLooks = 100;
+  constexpr auto kBetween = std::chrono::milliseconds(50);
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  for (int look = 0; look < kLooks; ++look) {
+    auto begun = co_await replay_turn(user, named, made);
+    if (begun) co_return std::move(*begun);
+    if (made.owner == owner_ && !is_running(made.reply_id)) break;  // it failed
+    timer.expires_after(kBetween);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+  }
+  throw unavailable("The answer is being begun by another request.");
 }
 
 // What an earlier request has begun, as it is by now; nullopt when it did not get as far as that.
@@ -276,6 +312,11 @@ Task<std::optional<StartedTurn>> MessageWriter::replay_turn(UserId user,
   auto prompt = co_await reader_.find(id, earlier.message_id);
   bool begun = found.item.has_value() || prompt.item.has_value();
   if (!begun && !earlier.deleted) co_return std::nullopt;
+  // The prompt was written, but this server never learned that it was.
+  bool was_given_up = found.item && found.item->running &&
+                      found.item->message.status == MessageStatus::kRunning &&
+                      found.item->running->owner == owner_ && !is_running(earlier.reply_id);
+  if (was_given_up) co_return std::nullopt;
   if (!found.item || !prompt.item) throw result_deleted();
   StartedTurn started;
   started.conversation = std::move(conversation->conversation);
@@ -297,7 +338,8 @@ Task<std::optional<StartedTurn>> MessageWriter::find_turn(UserId user,
   co_return co_await replay_turn(std::move(user), id, *earlier);
 }
 
-void MessageWriter::remember(const MessageId& reply, Running running) {
+// False when this server runs it already.
+bool MessageWriter::begin_running(const MessageId& reply, Running running) {
   std::scoped_lock lock(mutex_);
   auto now_s = clock_.now_s();
   if (now_s != swept_at_s_) {
@@ -306,7 +348,17 @@ void MessageWriter::remember(const MessageId& reply, Running running) {
       return entry.second.lease_until_s != 0 && entry.second.lease_until_s <= now_s;
     });
   }
-  running_.insert_or_assign(reply, std::move(running));
+  return running_.try_emplace(reply, std::move(running)).second;
+}
+
+void MessageWriter::forget_running(const MessageId& reply) {
+  std::scoped_lock lock(mutex_);
+  running_.erase(reply);
+}
+
+bool MessageWriter::is_running(const MessageId& reply) {
+  std::scoped_lock lock(mutex_);
+  return running_.contains(reply);
 }
 
 std::optional<MessageWriter::Running> MessageWriter::find_running(const UserId& user,
@@ -372,10 +424,7 @@ Task<Conversation> MessageWriter::finish_turn(UserId user, ConversationId id, Me
     co_await take_back(*running, item);
     throw not_found();
   }
-  {
-    std::scoped_lock lock(mutex_);
-    running_.erase(reply_id);
-  }
+  forget_running(reply_id);
   renewer_.after_activity(*after);
   // A time to live was set while it ran.
   auto held_until_s = after->conversation.held_until_s;

@@ -65,11 +65,14 @@ class MessageWriter {
                                          const NewConversation& from, std::int64_t held_until_s);
   Task<Message> insert_message(const KeyedItem& made, const Conversation& conversation,
                                const NewMessage& from);
-  Task<StartedTurn> write_turn(const KeyedItem& made, Conversation conversation,
-                               const NewTurn& turn);
+  Task<std::optional<StartedTurn>> write_turn(const KeyedItem& made, Conversation conversation,
+                                              const NewTurn& turn);
+  Task<StartedTurn> await_turn(UserId user, std::optional<ConversationId> named, KeyedItem made);
   Task<std::optional<StartedTurn>> replay_turn(UserId user, std::optional<ConversationId> named,
                                                const KeyedItem& earlier);
-  void remember(const MessageId& reply, Running running);
+  bool begin_running(const MessageId& reply, Running running);
+  void forget_running(const MessageId& reply);
+  bool is_running(const MessageId& reply);
   std::optional<Running> find_running(const UserId& user, const ConversationId& id,
                                       const MessageId& reply);
   // Of an answer that comes late, or twice, or from nowhere.

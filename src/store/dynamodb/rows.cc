@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <map>
 #include <utility>
 
 #include "base/error.h"
@@ -16,8 +17,14 @@ namespace {
 constexpr std::string_view kKeyedRange = "key";
 constexpr std::size_t kKeysAtOnce = 100;  // of a BatchGetItem: the service's bound
 
-// What a slot holds of a change whose messages a mended count has in it already.
-std::string counted(const std::string& change) { return "counted " + change; }
+// What a slot holds, among others, of a change whose messages a mended count has in it already. No
+// change's own name has a plus in it.
+std::string counted(const std::string& change) { return "+" + change; }
+
+bool has_counted(const boost::json::object& item, const std::string& change) {
+  auto slot = AttributeReader(item).string(change_slot(change));
+  return slot && slot->find(counted(change)) != std::string::npos;
+}
 
 }  // namespace
 
@@ -156,15 +163,14 @@ Task<std::optional<ConversationItem>> Rows::touch(UserId user, ConversationId id
   request.conversation_key(user, id);
   std::string update =
       "SET #message_count = if_not_exists(#message_count, :zero) + :count, "
-      "#version = if_not_exists(#version, :zero) + :one, #" +
-      slot + " = :change";
-  std::string condition = "attribute_exists(#conversation_id) AND (attribute_not_exists(#" + slot +
-                          ") OR (#" + slot + " <> :change";
-  if (touch.count_change != 0) {
-    condition += " AND #" + slot + " <> :counted";
-    request.string(":counted", counted(touch.change));
+      "#version = if_not_exists(#version, :zero) + :one";
+  std::string condition = "attribute_exists(#conversation_id)";
+  if (!touch.counted) {
+    update += ", #" + slot + " = :change";
+    condition += " AND (attribute_not_exists(#" + slot + ") OR (#" + slot +
+                 " <> :change AND NOT contains(#" + slot + ", :counted)))";
+    request.string(":change", touch.change).string(":counted", counted(touch.change));
   }
-  condition += "))";
   if (touch.updated_at_s) {
     update += ", #updated_at = :updated";
     request.number(":updated", *touch.updated_at_s);
@@ -180,14 +186,15 @@ Task<std::optional<ConversationItem>> Rows::touch(UserId user, ConversationId id
   }
   request.update(update).condition(condition);
   request.number(":zero", 0).number(":one", 1).number(":count", touch.count_change);
-  request.string(":change", touch.change).set("ReturnValues", "ALL_NEW");
+  request.set("ReturnValues", "ALL_NEW");
   auto outcome = co_await conditional_call(client_, "UpdateItem", request.take_conditional());
   if (outcome.done) co_return read_conversation(outcome.attributes);
   if (outcome.there.empty()) co_return std::nullopt;
-  if (remembers(outcome.there, touch.change)) {
+  if (!touch.counted && remembers(outcome.there, touch.change)) {
     co_return read_conversation(outcome.there);
   }
-  if (remembers(outcome.there, counted(touch.change))) {
+  if (!touch.counted && has_counted(outcome.there, touch.change)) {
+    touch.counted = true;
     touch.count_change = 0;
   } else if (touch.release) {
     touch.release.reset();  // held by another turn beside ours
@@ -280,10 +287,11 @@ Task<bool> Rows::mend(const Conversation& mended, std::vector<std::string> chang
   Request request(names_.conversations);
   request.conversation_key(mended.user_id, mended.id);
   std::string update = "SET #message_count = :count, #version = :version";
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    auto value = ":change" + std::to_string(i);
-    update += ", #" + change_slot(changes[i]) + " = " + value;
-    request.string(value, counted(changes[i]));
+  std::map<std::string, std::string> slots;
+  for (const auto& change : changes) slots[change_slot(change)] += counted(change);
+  for (const auto& [slot, names] : slots) {
+    update += ", #" + slot + " = :" + slot;
+    request.string(":" + slot, names);
   }
   request.update(update).condition("attribute_exists(#conversation_id) AND #version = :before");
   request.number(":count", static_cast<std::int64_t>(mended.message_count));
