@@ -141,6 +141,7 @@ class ServerProcess {
     options.updated_index = config_.dynamodb.updated_index;
     options.longest_turn =
         std::chrono::duration_cast<std::chrono::seconds>(config_.turn_timeout) + kLeaseMargin;
+    options.sweep_interval = config_.dynamodb_sweep_interval;
     options.background = control_.get_executor();
     store_ = std::make_unique<store::DynamoDbStore>(std::move(options), tables_->client(), clock_,
                                                     ids_, metrics_);

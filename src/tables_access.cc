@@ -61,6 +61,7 @@ TablesAccess::TablesAccess(const config::DynamoDbConfig& config, const Clock& cl
   options.region = find_region(config, clock);
   options.endpoint = endpoint_of(config, options.region);
   options.attempt_timeout = config.timeout;
+  options.call_timeout = config.call_timeout;
   aws::ProviderContext context{aws::Environment::of_process(), http_.get(), &clock};
   aws::CachingOptions caching;
   caching.executor = std::move(background);

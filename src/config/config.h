@@ -50,7 +50,8 @@ struct DynamoDbConfig {
   std::string region;    // empty: found as the AWS SDKs find it
   std::string conversations_table;
   std::string messages_table;
-  std::chrono::milliseconds timeout{};  // of one attempt of a call
+  std::chrono::milliseconds timeout{};       // of one attempt of a call
+  std::chrono::milliseconds call_timeout{};  // no further attempt begins after it
   bool updated_index = false;
 };
 
@@ -77,6 +78,7 @@ struct ServeConfig {
   std::size_t min_free_disk_bytes = 0;
   std::size_t write_queue = 0;
   DynamoDbConfig dynamodb;
+  std::chrono::milliseconds dynamodb_sweep_interval{};
 
   std::string token_key;
   std::string token_key_file;

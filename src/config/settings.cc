@@ -113,6 +113,11 @@ void apply_endpoint(DynamoDbConfig& config, const std::string& value) {
 
 void apply_place(std::optional<MigratePlace>& place, const std::string& value) {
   if (!value.empty()) place = parse_place(value);
+std::chrono::milliseconds short_duration(const std::string& text) {
+  auto duration = parse_duration(text);
+  auto ms = duration.count();
+  if (ms < 100 || ms > 60'000) throw ConfigError("must be between 100ms and 1m");
+  return duration;
 }
 
 // The settings of the tables, of every command that speaks to them.
@@ -136,13 +141,11 @@ std::vector<Setting<Config>> dynamodb_settings() {
        table_name(&DynamoDbConfig::conversations_table)},
       {"Tables", "dynamodb-messages-table", "messages", "Name of the table of messages.", false,
        table_name(&DynamoDbConfig::messages_table)},
-      {"Tables", "dynamodb-timeout", "5s",
-       "How long one attempt of a call may take; a call is tried again within 20 s.", false,
-       [](Config& c, const std::string& v) {
-         c.dynamodb.timeout = parse_duration(v);
-         auto ms = c.dynamodb.timeout.count();
-         if (ms < 100 || ms > 60'000) throw ConfigError("must be between 100ms and 1m");
-       }},
+      {"Tables", "dynamodb-timeout", "5s", "How long one attempt of a call may take.", false,
+       [](Config& c, const std::string& v) { c.dynamodb.timeout = short_duration(v); }},
+      {"Tables", "dynamodb-call-timeout", "20s",
+       "How long after a call began it may be tried again.", false,
+       [](Config& c, const std::string& v) { c.dynamodb.call_timeout = short_duration(v); }},
   };
 }
 
@@ -304,6 +307,10 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
     auto settings = own;
     auto tables = dynamodb_settings<ServeConfig>();
     tables.push_back(updated_index_setting<ServeConfig>());
+    tables.push_back(
+        {"Tables", "dynamodb-sweep-interval", "1m",
+         "How often to look for deletions that another server has not finished.", false,
+         [](Serve& c, const std::string& v) { c.dynamodb_sweep_interval = short_duration(v); }});
     auto after_storing = std::find_if(settings.begin(), settings.end(), [](const auto& setting) {
       return setting.group == "Signing in";
     });
