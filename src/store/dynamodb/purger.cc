@@ -1,5 +1,6 @@
 #include "store/dynamodb/purger.h"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -9,17 +10,18 @@
 namespace colloquy::store::dynamodb {
 namespace {
 
-constexpr std::int64_t kClaimSeconds = 120;
 // A record whose conversation is still there this long after has been given up by who wrote it.
 constexpr std::int64_t kAbandonedSeconds = 60;
 
 }  // namespace
 
 Purger::Purger(std::shared_ptr<Rows> rows, const Clock& clock, std::chrono::seconds longest_turn,
-               telemetry::Metrics& metrics)
+               std::chrono::milliseconds interval, telemetry::Metrics& metrics)
     : rows_(std::move(rows)),
       clock_(clock),
       longest_turn_(longest_turn),
+      interval_(interval),
+      claim_s_(std::max<std::int64_t>(2, interval.count() / 500)),
       purged_(metrics.counter("colloquy_store_purged_messages_total",
                               "Messages of deleted conversations that were removed.")) {}
 
@@ -28,7 +30,7 @@ void Purger::stop() {
   wanted_.notify_all();
 }
 
-Task<> Purger::run(std::shared_ptr<Purger> self, std::chrono::milliseconds interval) {
+Task<> Purger::run(std::shared_ptr<Purger> self) {
   std::mt19937_64 random(std::random_device{}());
   while (!self->stopped_) {
     auto ticket = self->wanted_.ticket();
@@ -40,7 +42,8 @@ Task<> Purger::run(std::shared_ptr<Purger> self, std::chrono::milliseconds inter
     }
     if (self->stopped_) break;
     // Not all servers at once.
-    std::uniform_int_distribution<std::int64_t> spread(interval.count() / 2, interval.count());
+    std::uniform_int_distribution<std::int64_t> spread(self->interval_.count() / 2,
+                                                       self->interval_.count());
     std::chrono::milliseconds pause(spread(random));
     co_await self->wanted_.wait(ticket, pause);
   }
@@ -65,7 +68,7 @@ Task<> Purger::purge(PurgeItem item, bool claimed_too) {
   auto now_s = clock_.now_s();
   if (!claimed_too) {
     if (item.claimed_until_s > now_s) co_return;
-    bool ours = co_await rows_->claim_purge(item, now_s, now_s + kClaimSeconds);
+    bool ours = co_await rows_->claim_purge(item, now_s, now_s + claim_s_);
     if (!ours) co_return;
   }
   auto there = co_await rows_->conversation(item.user_id, item.conversation_id);
@@ -88,13 +91,13 @@ Task<> Purger::purge(PurgeItem item, bool claimed_too) {
 
 // False when the program stops in between.
 Task<bool> Purger::erase_messages(ConversationId id) {
-  auto claimed_until_s = clock_.now_s() + kClaimSeconds;
+  auto claimed_until_s = clock_.now_s() + claim_s_;
   while (!stopped_) {
     auto erased = co_await rows_->erase_some_messages(id);
     if (erased == 0) co_return true;
     purged_.Increment(static_cast<double>(erased));
-    if (clock_.now_s() + kClaimSeconds / 2 > claimed_until_s) {
-      claimed_until_s = clock_.now_s() + kClaimSeconds;
+    if (clock_.now_s() + claim_s_ / 2 > claimed_until_s) {
+      claimed_until_s = clock_.now_s() + claim_s_;
       co_await rows_->postpone_purge(id, claimed_until_s);
     }
   }

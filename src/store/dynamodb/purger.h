@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 
 #include "base/clock.h"
@@ -18,11 +19,12 @@ namespace colloquy::store::dynamodb {
 
 class Purger {
  public:
+  // A record is claimed for two intervals at a time.
   Purger(std::shared_ptr<Rows> rows, const Clock& clock, std::chrono::seconds longest_turn,
-         telemetry::Metrics& metrics);
+         std::chrono::milliseconds interval, telemetry::Metrics& metrics);
 
   // Until stop(): sweeps at each interval, and when woken. Keeps `self` for as long as it runs.
-  static Task<> run(std::shared_ptr<Purger> self, std::chrono::milliseconds interval);
+  static Task<> run(std::shared_ptr<Purger> self);
   void wake() { wanted_.notify_all(); }
   void stop();
 
@@ -36,6 +38,8 @@ class Purger {
   std::shared_ptr<Rows> rows_;
   const Clock& clock_;
   const std::chrono::seconds longest_turn_;
+  const std::chrono::milliseconds interval_;
+  const std::int64_t claim_s_;
   telemetry::Counter& purged_;
   Signal wanted_;
   std::atomic<bool> stopped_{false};
