@@ -113,6 +113,8 @@ void apply_endpoint(DynamoDbConfig& config, const std::string& value) {
 
 void apply_place(std::optional<MigratePlace>& place, const std::string& value) {
   if (!value.empty()) place = parse_place(value);
+}
+
 std::chrono::milliseconds short_duration(const std::string& text) {
   auto duration = parse_duration(text);
   auto ms = duration.count();
