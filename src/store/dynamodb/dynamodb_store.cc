@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -22,7 +26,8 @@ using dynamodb::MessageReader;
 
 namespace {
 
-constexpr int kUpdateTries = 8;
+constexpr int kUpdateTries = 40;
+constexpr std::int64_t kUpdatePauseMs = 60;
 // What was written this short a time ago may not be counted yet by who wrote it.
 constexpr std::int64_t kInFlightSeconds = 120;
 // Changes that a mended count may have in it while whoever made them may yet want to count them.
@@ -30,6 +35,15 @@ constexpr std::size_t kRememberedMost = 200;
 
 Error changed_meanwhile() {
   return {ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime."};
+}
+
+// Those who change one conversation at once come by one after the other.
+Task<> pause_at_random() {
+  thread_local std::minstd_rand random(std::random_device{}());
+  std::uniform_int_distribution<std::int64_t> anything(0, kUpdatePauseMs);
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor,
+                                  std::chrono::milliseconds(anything(random)));
+  co_await timer.async_wait(boost::asio::use_awaitable);
 }
 
 Conversation patched(Conversation conversation, const ConversationPatch& patch,
@@ -238,6 +252,7 @@ Task<Conversation> DynamoDbStore::update_conversation(UserId user, ConversationI
     bool replaced = co_await impl_->rows->replace_conversation(*found, before.version, change);
     if (replaced && retimed) impl_->renewer->after_activity(*found);
     if (replaced) co_return std::move(after);
+    co_await pause_at_random();
   }
   throw unavailable("The conversation is being changed too often right now.");
 }

@@ -27,9 +27,13 @@ std::size_t with_text(const std::vector<MessageItem>& items, std::size_t looked_
 }  // namespace
 
 Task<> MessageReader::read_contents(std::vector<MessageItem>& items) {
+  std::vector<MessageItem> whole;
+  whole.reserve(items.size());
   for (auto& item : items) {
-    if (item.parts > 0) co_await rows_.read_parts(item);
+    bool there = co_await rows_.read_parts(item);
+    if (there) whole.push_back(std::move(item));
   }
+  items = std::move(whole);
 }
 
 Task<MessageReader::Page> MessageReader::page(ConversationId conversation, MessageRange range) {
@@ -130,7 +134,10 @@ Task<MessageReader::Found> MessageReader::find(ConversationId conversation, Mess
     }
   }
   if (!found.item && found.prompt) found.item = answer_to_come(*found.prompt, clock_.now_s());
-  if (found.item) co_await rows_.read_parts(*found.item);
+  if (found.item) {
+    bool there = co_await rows_.read_parts(*found.item);
+    if (!there) found.item.reset();
+  }
   co_return found;
 }
 

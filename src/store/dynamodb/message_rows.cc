@@ -105,8 +105,8 @@ Task<bool> Rows::insert_message(MessageItem& item, Insert how) {
   co_return outcome.there.empty() || !item.reply || read_message(outcome.there).reply == item.reply;
 }
 
-Task<> Rows::read_parts(MessageItem& item) {
-  if (item.parts == 0) co_return;
+Task<bool> Rows::read_parts(MessageItem& item) {
+  if (item.parts == 0) co_return true;
   auto hash = parts_hash_key(item.conversation_id, item.message.id);
   std::string content;
   content.reserve(item.content_bytes);
@@ -126,9 +126,15 @@ Task<> Rows::read_parts(MessageItem& item) {
     start = take_next(answer.body);
   } while (!start.empty() && parts < item.parts);
   if (parts != item.parts || content.size() != item.content_bytes) {
+    auto head = co_await message(item.conversation_id, item.message.id);
+    if (!head) co_return false;
+    // A purge takes the parts before the heads, and the conversation before either.
+    auto there = co_await conversation(item.user_id, item.conversation_id);
+    if (!there) co_return false;
     throw internal_error("a message's parts are not all there: " + hash);
   }
   item.message.content = std::move(content);
+  co_return true;
 }
 
 Task<bool> Rows::forget_reply(ConversationId conversation, MessageId prompt, MessageId reply) {

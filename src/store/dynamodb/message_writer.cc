@@ -310,6 +310,9 @@ Task<std::optional<StartedTurn>> MessageWriter::replay_turn(UserId user,
     co_return std::nullopt;
   }
   auto prompt = co_await reader_.find(id, earlier.message_id);
+  // Written between the two looks.
+  bool owes = prompt.item && prompt.item->reply && prompt.item->reply->id == earlier.reply_id;
+  if (!found.item && owes) found = co_await reader_.find(id, earlier.reply_id);
   bool begun = found.item.has_value() || prompt.item.has_value();
   if (!begun && !earlier.deleted) co_return std::nullopt;
   // The prompt was written, but this server never learned that it was.

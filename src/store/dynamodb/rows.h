@@ -99,7 +99,8 @@ class Rows {
   // which kInPlaceOfRunning allows for a running answer.
   enum class Insert { kNew, kInPlaceOfRunning };
   Task<bool> insert_message(MessageItem& item, Insert how);
-  Task<> read_parts(MessageItem& item);
+  // False when the message was deleted meanwhile.
+  Task<bool> read_parts(MessageItem& item);
   // The prompt owes no answer any more. False when it did not owe this one.
   Task<bool> forget_reply(ConversationId conversation, MessageId prompt, MessageId reply);
   // With its parts. False when it was not there.
