@@ -370,8 +370,9 @@ Task<> Turns::run(std::shared_ptr<Running> turn) {
   release_place();
 }
 
-// Makes the answer durable; what stands in the way, if it cannot be.
-Task<std::optional<Error>> Turns::save(const Running& turn, const store::Message& reply) {
+// Makes the answer durable, and gives it the time that the store saved it with; what stands in the
+// way, if it cannot be.
+Task<std::optional<Error>> Turns::save(const Running& turn, store::Message& reply) {
   auto wait = milliseconds(50);
   std::optional<Error> failure;
   for (int attempt = 0; attempt < kSaveAttempts; ++attempt) {
@@ -381,7 +382,9 @@ Task<std::optional<Error>> Turns::save(const Running& turn, const store::Message
     }
     failure.reset();
     try {
-      co_await store_.finish_turn(turn.generation->user(), turn.generation->conversation(), reply);
+      auto after = co_await store_.finish_turn(turn.generation->user(),
+                                               turn.generation->conversation(), reply);
+      reply.timestamp_s = after.updated_at_s;
       telemetry::log_info("message.added",
                           {{"user_id", turn.generation->user().value()},
                            {"conversation_id", turn.generation->conversation().to_string()},
@@ -400,7 +403,7 @@ Task<std::optional<Error>> Turns::save(const Running& turn, const store::Message
 
 // Goes on until it is saved or its lease is up, and with it the claim that it is running. Its place
 // among the running turns stays taken, so that what waits in memory is bounded.
-Task<> Turns::save_late(const Running& turn, const store::Message& reply) {
+Task<> Turns::save_late(const Running& turn, store::Message& reply) {
   while (!draining_ && clock_.now_s() < turn.lease_until_s) {
     co_await changed_.wait(changed_.ticket(), kLateSaveInterval);
     auto failure = co_await save(turn, reply);

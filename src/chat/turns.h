@@ -85,8 +85,8 @@ class Turns {
   Task<llm::CompletionResult> ask_model(Running& turn);
   void settle(Running& turn, GenerationOutcome& outcome) const;
   void report(const Running& turn, const GenerationOutcome& outcome);
-  Task<std::optional<Error>> save(const Running& turn, const store::Message& reply);
-  Task<> save_late(const Running& turn, const store::Message& reply);
+  Task<std::optional<Error>> save(const Running& turn, store::Message& reply);
+  Task<> save_late(const Running& turn, store::Message& reply);
   Task<> wait_until_idle(std::chrono::milliseconds at_most);
 
   store::Store& store_;

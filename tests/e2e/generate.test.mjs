@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { scripts, startFakeUpstream } from './fake_upstream.mjs';
-import { startServer } from './server.mjs';
+import { onDynamoDb, startServer } from './server.mjs';
 import { gate, until } from './wait.mjs';
 
 const said = (messages) => messages.map(({ role, content }) => [role, content]);
@@ -209,7 +209,7 @@ describe('generate, with a model that shows what it is given', () => {
     assert.deepEqual(said(messages.slice(0, 1)), [['user', 'Count']]);
     assert.equal(messages[1].role, 'assistant');
     assert.equal(messages[1].status, 'running');
-    assert.equal(conversation.message_count, 2);
+    assert.equal(conversation.message_count, onDynamoDb ? 0 : 2);  // the tables count a turn when it ends
     await alice.delete(`/conversations/${id}/messages/${messages[1].message_id}`, { expect: 409 });
     held.open();
     const { message } = await answer;

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { rawRequest } from './client.mjs';
 import { contract } from './contract.mjs';
 import { scripts } from './fake_upstream.mjs';
+import { onDynamoDb } from './server.mjs';
 import { serverOfSuite } from './setup.mjs';
 import { until } from './wait.mjs';
 
@@ -98,10 +99,12 @@ describe('metrics and health', () => {
     await alice.get('/conversations/x', { expect: 404 });
     const { families, samples } = await scrape();
     const names = [...families.keys()];
-    for (const [what, pattern] of [['requests', /requests?_total$/], ['request latency', /request.*_seconds$/],
-                                   ['store latency', /store.*_seconds$/], ['rows a commit', /commit.*(rows|batch|size)|rows/], ['turns', /turns_total$/],
-                                   ['tokens', /tokens_total$/], ['first token', /first_token_seconds$/], ['conversations', /conversations/],
-                                   ['messages', /messages/], ['disk', /disk.*bytes|bytes.*disk/]]) {
+    const ofTheStore = onDynamoDb ? [['consumed units', /consumed_units_total$/]]
+      : [['rows a commit', /commit.*(rows|batch|size)|rows/], ['disk', /disk.*bytes|bytes.*disk/],
+         ['conversations', /conversations/], ['messages', /messages/]];
+    for (const [what, pattern] of [...ofTheStore, ['requests', /requests?_total$/], ['request latency', /request.*_seconds$/],
+                                   ['store latency', /store.*_seconds$/], ['turns', /turns_total$/],
+                                   ['tokens', /tokens_total$/], ['first token', /first_token_seconds$/]]) {
       assert.ok(names.some((name) => pattern.test(name)), `no metric of ${what} among ${names}`);
     }
     assert.ok(names.every((name) => name.startsWith('colloquy_') || name.startsWith('process_')), String(names));

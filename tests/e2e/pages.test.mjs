@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { readEvents } from './event_stream.mjs';
-import { binary, cleanEnvironment } from './server.mjs';
+import { binary, cleanEnvironment, embeddedOnly } from './server.mjs';
 import { serverOfTest } from './setup.mjs';
 
 const run = promisify(execFile);
@@ -97,7 +97,7 @@ async function assertAnswer(real, shown, where) {
 
 describe('the pages', () => {
   for (const name of ['README.md', 'docs/api.md']) {
-    test(`the commands of ${name} work as pasted, and answer as it shows`, async (t) => {
+    test(`the commands of ${name} work as pasted, and answer as it shows`, embeddedOnly('the pages start it'), async (t) => {
       const page = readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
       const blocks = blocksOf(page);
       assert.ok(blocks.filter(({ command }) => /curl/.test(command)).length >= 4, 'the commands are not found');

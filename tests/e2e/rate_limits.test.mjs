@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { scripts } from './fake_upstream.mjs';
+import { afterwards } from './cleanup.mjs';
+import { scripts, startFakeUpstream } from './fake_upstream.mjs';
+import { startServer } from './server.mjs';
 import { serverOfTest } from './setup.mjs';
 import { until } from './wait.mjs';
 

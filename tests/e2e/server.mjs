@@ -11,6 +11,11 @@ import { gate, until, withDeadline } from './wait.mjs';
 
 const run = promisify(execFile);
 
+// COLLOQUY_TEST_STORE=dynamodb: every server keeps its conversations in DynamoDB Local (dynamodb/with_local.sh).
+export const onDynamoDb = process.env.COLLOQUY_TEST_STORE === 'dynamodb';
+// For tests of what only the embedded store has; `reason` says what.
+export const embeddedOnly = (reason) => (onDynamoDb ? { skip: `of the embedded store only: ${reason}` } : {});
+
 export const binary = process.env.COLLOQUY_BINARY ??
   fileURLToPath(new URL('../../build/release/colloquy', import.meta.url));
 
@@ -58,6 +63,16 @@ export async function makeToken(data, user, { ttl = '1h', args = [] } = {}) {
   return stdout.trim();
 }
 
+// The tables that stand for a data folder.
+const tablesOf = new Map();
+
+async function storeSettings(data, args) {
+  if (!onDynamoDb || args.includes('--store')) return { flags: [], env: {} };
+  const { createTables, tableEnvironment, tableFlags } = await import('../dynamodb/tables.mjs');
+  if (!tablesOf.has(data)) tablesOf.set(data, createTables());
+  return { flags: tableFlags(await tablesOf.get(data)), env: tableEnvironment };
+}
+
 // The program with a terminal of its own for its output, made by util-linux's `script`; its log stays a pipe.
 function spawnOnTerminal(args, env) {
   const quoted = [binary, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
@@ -75,9 +90,11 @@ class Server {
   // Starts (again) on the same data folder, and waits until it listens.
   async start({ args = this.args, env = this.env } = {}) {
     assert.ok(!this.child, 'it runs already');
-    const all = ['serve', '--listen', this.listen, '--admin-listen', '127.0.0.1:0', '--data', this.data, ...args];
-    const child = this.terminal ? spawnOnTerminal(all, cleanEnvironment(env))
-      : spawn(binary, all, { env: cleanEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    const store = await storeSettings(this.data, args);
+    const all = ['serve', '--listen', this.listen, '--admin-listen', '127.0.0.1:0', '--data', this.data, ...store.flags, ...args];
+    const environment = cleanEnvironment({ ...store.env, ...env });
+    const child = this.terminal ? spawnOnTerminal(all, environment)
+      : spawn(binary, all, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     running.add(child);
     const exited = gate();

@@ -419,7 +419,7 @@ Task<Conversation> MessageWriter::finish_turn(UserId user, ConversationId id, Me
   Touch touch;
   touch.change = running->prompt.to_string();
   touch.count_change = 2;
-  touch.updated_at_s = clock_.now_s();
+  touch.updated_at_s = item.message.timestamp_s;
   touch.ttl_seconds = running->ttl_seconds;
   if (running->holds) touch.release = running->lease_until_s;
   auto after = co_await rows_.touch(user, id, std::move(touch));
