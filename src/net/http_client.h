@@ -102,7 +102,8 @@ class HttpClient {
 
   // Sends the request and waits for the response's header. A reused connection that turns out to
   // be closed before any byte of the response came is replaced by a new one, once, if
-  // the request allows that. `on_cancelable`, where given, receives a function that ends the wait with kCancelled.
+  // the request allows that. `on_cancelable`, where given, receives a function that ends the wait
+  // with kCancelled.
   Task<std::unique_ptr<ResponseStream>> open(
       HttpRequest request, std::function<void(std::function<void()>)> on_cancelable = {});
   // The whole response, its body at most max_body_bytes (else kTooLarge).
