@@ -169,7 +169,7 @@ TEST(Config, DurationsAndSizesAreBounded) {
       // Some have a tighter bound of their own.
       EXPECT_THAT(refusal({flag, "367d"}),
                   testing::AnyOf(HasSubstr(flag + " \"367d\" is too long: 366d"),
-                        HasSubstr(flag + " \"367d\" must be between")));
+                                 HasSubstr(flag + " \"367d\" must be between")));
     }
     if (setting.default_text.ends_with("iB")) {
       for (const char* bad :
