@@ -279,7 +279,12 @@ class ServerProcess {
     guards_.clear();
     co_await wait_for_loops();
     for (auto& thread : threads_) thread.join();
+    bool closed = co_await store_->close();
     telemetry::log_info("server.stopped");
+    if (!closed) {
+      telemetry::stop_log();
+      _exit(EXIT_SUCCESS);
+    }
     control_.stop();
   }
 

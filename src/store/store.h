@@ -106,6 +106,10 @@ class Store {
 
   // Can it take writes now? Empty when it can, else why not, in words for an operator.
   virtual std::string not_ready_reason() = 0;
+
+  // Ends what it does beside its calls, which are over. False when that takes too long: then what it
+  // refers to must stay.
+  virtual Task<bool> close();
 };
 
 }  // namespace colloquy::store

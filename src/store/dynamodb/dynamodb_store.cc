@@ -1,8 +1,6 @@
 #include "store/dynamodb/dynamodb_store.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -12,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/side_by_side.h"
+#include "store/dynamodb/background.h"
 #include "store/dynamodb/message_reader.h"
 #include "store/dynamodb/message_writer.h"
 #include "store/dynamodb/purger.h"
@@ -26,6 +25,8 @@ using dynamodb::MessageReader;
 
 namespace {
 
+// What is under way in the background at the end, a call of the service at most, may take so long.
+constexpr auto kCloseBound = std::chrono::seconds(8);
 constexpr int kUpdateTries = 40;
 constexpr std::int64_t kUpdatePauseMs = 60;
 // What was written this short a time ago may not be counted yet by who wrote it.
@@ -137,6 +138,12 @@ struct DynamoDbStore::Impl {
   }
 
   const bool updated_index;
+  void stop() {
+    purger->stop();
+    renewer->stop();
+    sizes->stop();
+  }
+
   Clock& clock;
   IdSource& ids;
   OperationMetrics operations;
@@ -146,26 +153,27 @@ struct DynamoDbStore::Impl {
   dynamodb::MessageWriter writer;
   std::shared_ptr<dynamodb::Purger> purger;
   std::shared_ptr<dynamodb::TableSizes> sizes;
+  std::shared_ptr<dynamodb::Background> background = std::make_shared<dynamodb::Background>();
 };
 
 DynamoDbStore::DynamoDbStore(DynamoDbOptions options, dynamodb::Client& client, Clock& clock,
                              IdSource& ids, telemetry::Metrics& metrics)
     : impl_(std::make_unique<Impl>(options, client, clock, ids, metrics)) {
   if (options.background) {
-    boost::asio::co_spawn(*options.background, dynamodb::Purger::run(impl_->purger),
-                          boost::asio::detached);
-    boost::asio::co_spawn(*options.background, dynamodb::Renewer::run(impl_->renewer),
-                          boost::asio::detached);
-    boost::asio::co_spawn(*options.background,
-                          dynamodb::TableSizes::run(impl_->sizes, options.sizes_interval),
-                          boost::asio::detached);
+    using dynamodb::Background;
+    const auto& executor = *options.background;
+    Background::start(impl_->background, executor, dynamodb::Purger::run(impl_->purger));
+    Background::start(impl_->background, executor, dynamodb::Renewer::run(impl_->renewer));
+    Background::start(impl_->background, executor,
+                      dynamodb::TableSizes::run(impl_->sizes, options.sizes_interval));
   }
 }
 
-DynamoDbStore::~DynamoDbStore() {
-  impl_->purger->stop();
-  impl_->renewer->stop();
-  impl_->sizes->stop();
+DynamoDbStore::~DynamoDbStore() { impl_->stop(); }
+
+Task<bool> DynamoDbStore::close() {
+  impl_->stop();
+  co_return co_await impl_->background->wait_until_ended(kCloseBound);
 }
 
 Task<CreatedConversation> DynamoDbStore::create_conversation(UserId user,

@@ -71,6 +71,7 @@ class DynamoDbStore final : public Store {
   Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) override;
   StoreStats stats() override;
   std::string not_ready_reason() override;
+  Task<bool> close() override;
 
   // Carries out now what waits to be done in the background: every deletion, every renewal. For
   // tests and tools.
