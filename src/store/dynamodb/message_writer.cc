@@ -212,6 +212,9 @@ Task<std::optional<StartedTurn>> MessageWriter::write_turn(const KeyedItem& made
     auto there = co_await rows_.message(conversation.id, made.message_id);
     bool ours = there && there->reply && there->reply->owner == owner_;
     if (!ours) co_return std::nullopt;
+    // Its turn may have been run, and have ended, since this request looked for it.
+    auto answer = co_await reader_.find(conversation.id, made.reply_id);
+    if (answer.is_written) co_return std::nullopt;
   }
   started.conversation = std::move(conversation);
   started.conversation.message_count += 2;
