@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "base/text.h"
 #include "chat/context_window.h"
 #include "chat/conversations.h"
 #include "telemetry/log.h"
@@ -120,13 +121,6 @@ double seconds_since(steady_clock::time_point start) {
 store::FinishReason to_finish_reason(llm::StopReason reason) {
   return reason == llm::StopReason::kLength ? store::FinishReason::kLength
                                             : store::FinishReason::kStop;
-}
-
-// Where a text of at most `most` bytes may end without cutting a character.
-std::size_t whole_characters(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return text.size();
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
-  return most;
 }
 
 Task<> pause(milliseconds time) {
@@ -284,7 +278,7 @@ Task<llm::CompletionResult> Turns::ask_model(Running& turn) {
     if (text.empty()) return;
     if (turn.said_bytes == 0) instruments_->first_token.Observe(seconds_since(turn.started_at));
     auto room = options_.max_content_bytes - turn.said_bytes;
-    auto taken = whole_characters(text, room);
+    auto taken = cut_utf8(text, room).size();
     turn.said_bytes += taken;
     turn.generation->append(text.substr(0, taken));
     if (taken < text.size()) turn.cut(Cut::kTooLong);
