@@ -4,6 +4,8 @@
 #include <boost/json.hpp>
 #include <cctype>
 
+#include "base/text.h"
+
 namespace colloquy::api {
 namespace {
 
@@ -13,21 +15,16 @@ constexpr std::size_t kMaxDepth = 16;
 bool is_json_type(std::string_view content_type) {
   auto type = content_type.substr(0, content_type.find(';'));
   while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-  std::string lower(type);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  auto lower = ascii_lower(std::string(type));
   return lower == "application/json" ||
          (lower.starts_with("application/") && lower.ends_with("+json"));
 }
 
-// The beginning of a valid UTF-8 text, in whole characters, with a sign that it was cut.
-std::string cut_to(std::string text, std::size_t bytes) {
+// The text where it fits, else its beginning with a sign that it was cut.
+std::string shortened(const std::string& text, std::size_t bytes) {
   static constexpr std::string_view kCut = "…";
   if (text.size() <= bytes) return text;
-  std::size_t end = bytes - kCut.size();
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  text.resize(end);
-  return text.append(kCut);
+  return std::string(cut_utf8(text, bytes - kCut.size())).append(kCut);
 }
 
 }  // namespace
@@ -60,12 +57,12 @@ bool Body::is_null(std::string_view name) {
   return value != nullptr && value->is_null();
 }
 
-void Body::refuse(std::string field, std::string message) {
+void Body::refuse(const std::string& field, std::string message) {
   if (errors_.size() == kNamedFields) {
     ++unnamed_errors_;
     return;
   }
-  errors_.push_back({cut_to(std::move(field), kFieldNameBytes), std::move(message)});
+  errors_.push_back({shortened(field, kFieldNameBytes), std::move(message)});
 }
 
 std::optional<std::string> Body::optional_string(std::string_view name) {

@@ -48,7 +48,7 @@ class Body {
 
   // A field's name may be of the client's making: past kFieldNameBytes it is cut, between two
   // characters.
-  void refuse(std::string field, std::string message);
+  void refuse(const std::string& field, std::string message);
   // Throws kInvalid when a field was refused, or when there is one that nobody has read. It names
   // the first kNamedFields of them; its message says how many more there are.
   void finish();

@@ -10,6 +10,7 @@
 
 #include "api/error_reply.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "telemetry/log.h"
 
 namespace colloquy::api {
@@ -206,9 +207,7 @@ std::string bearer_token(const http::Request& request) {
   }
   constexpr std::string_view kScheme = "bearer ";
   bool bearer = header && header->size() > kScheme.size() &&
-                std::equal(kScheme.begin(), kScheme.end(), header->begin(), [](char a, char b) {
-                  return a == (b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b);
-                });
+                equals_ignoring_case(header->substr(0, kScheme.size()), kScheme);
   if (!bearer) {
     throw Error(ErrorCode::kUnauthenticated, "Send a token: Authorization: Bearer TOKEN.");
   }

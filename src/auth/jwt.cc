@@ -5,17 +5,15 @@
 
 #include "auth/base64url.h"
 #include "auth/strict_json.h"
+#include "base/text.h"
 
 namespace colloquy::auth {
 namespace {
 
-char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // Access tokens name no type, "JWT" or "at+jwt" (RFC 9068); logout tokens, security events and the
 // like name their own.
 bool is_access_token_type(std::string_view type) {
-  std::string lower(type);
-  std::transform(lower.begin(), lower.end(), lower.begin(), ascii_lower);
+  auto lower = ascii_lower(std::string(type));
   constexpr std::string_view kPrefix = "application/";
   if (lower.starts_with(kPrefix)) lower.erase(0, kPrefix.size());
   return lower == "jwt" || lower == "at+jwt";

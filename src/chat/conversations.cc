@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/text.h"
 #include "telemetry/log.h"
 
 namespace colloquy::chat {
@@ -9,13 +10,6 @@ namespace {
 
 std::string at_most(std::size_t bytes) {
   return "must be at most " + std::to_string(bytes) + " bytes of UTF-8";
-}
-
-// Cuts at a character's edge, so that at most `most` bytes remain.
-std::string_view cut_utf8(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
-  return text.substr(0, most);
 }
 
 void check_pair(const std::string& key, const std::string& value) {

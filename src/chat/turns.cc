@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/pause.h"
+#include "base/text.h"
 #include "chat/context_window.h"
 #include "chat/conversations.h"
 #include "telemetry/log.h"
@@ -121,13 +122,6 @@ double seconds_since(steady_clock::time_point start) {
 store::FinishReason to_finish_reason(llm::StopReason reason) {
   return reason == llm::StopReason::kLength ? store::FinishReason::kLength
                                             : store::FinishReason::kStop;
-}
-
-// Where a text of at most `most` bytes may end without cutting a character.
-std::size_t whole_characters(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return text.size();
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
-  return most;
 }
 
 }  // namespace
@@ -281,7 +275,7 @@ Task<llm::CompletionResult> Turns::ask_model(Running& turn) {
     if (text.empty()) return;
     if (turn.said_bytes == 0) instruments_->first_token.Observe(seconds_since(turn.started_at));
     auto room = options_.max_content_bytes - turn.said_bytes;
-    auto taken = whole_characters(text, room);
+    auto taken = cut_utf8(text, room).size();
     turn.said_bytes += taken;
     turn.generation->append(text.substr(0, taken));
     if (taken < text.size()) turn.cut(Cut::kTooLong);
@@ -382,9 +376,9 @@ Task<std::optional<Error>> Turns::save(const Running& turn, store::Message& repl
     }
     failure.reset();
     try {
-      auto after = co_await store_.finish_turn(turn.generation->user(),
-                                               turn.generation->conversation(), reply);
-      reply.timestamp_s = after.updated_at_s;
+      auto finished = co_await store_.finish_turn(turn.generation->user(),
+                                                  turn.generation->conversation(), reply);
+      reply.timestamp_s = finished.reply.timestamp_s;
       telemetry::log_info("message.added",
                           {{"user_id", turn.generation->user().value()},
                            {"conversation_id", turn.generation->conversation().to_string()},

@@ -26,7 +26,7 @@ const UserId kAlice("alice");
 class FullStore final : public store::ModelStore {
  public:
   using ModelStore::ModelStore;
-  Task<store::Conversation> finish_turn(UserId user, ConversationId id,
+  Task<store::FinishedTurn> finish_turn(UserId user, ConversationId id,
                                         store::Message reply) override {
     if (full) throw unavailable("The disk is full.");
     return ModelStore::finish_turn(std::move(user), id, std::move(reply));

@@ -6,8 +6,6 @@ namespace colloquy::http {
 
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ); nullopt when it is not one.
@@ -32,7 +30,7 @@ int weight_thousandths(std::string_view parameters) {
     const std::size_t end = std::min(parameters.find(';'), parameters.size());
     const std::string_view parameter = trim(parameters.substr(0, end));
     parameters.remove_prefix(std::min(end + 1, parameters.size()));
-    if (parameter.size() >= 2 && lower(parameter[0]) == 'q' && parameter[1] == '=') {
+    if (parameter.size() >= 2 && ascii_lower(parameter[0]) == 'q' && parameter[1] == '=') {
       return parse_weight_thousandths(parameter.substr(2)).value_or(0);
     }
   }
@@ -68,12 +66,6 @@ bool parse_tag_list(std::string_view list, EntityTags& tags, std::size_t& count)
 }
 
 }  // namespace
-
-bool equals_ignoring_case(std::string_view left, std::string_view right) {
-  return left.size() == right.size() &&
-         std::equal(left.begin(), left.end(), right.begin(),
-                    [](char a, char b) { return lower(a) == lower(b); });
-}
 
 std::string_view trim(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t");
@@ -120,7 +112,7 @@ std::optional<EntityTags> parse_entity_tags(const Request& request, std::string_
 bool is_token(std::string_view text) {
   static constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') ||
+    return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') ||
            kMarks.find(c) != std::string_view::npos;
   });
 }

@@ -7,11 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
 #include "http/message.h"
 
 namespace colloquy::http {
-
-bool equals_ignoring_case(std::string_view left, std::string_view right);  // of ASCII letters
 
 std::string_view trim(std::string_view text);  // of spaces and tabs at both ends
 

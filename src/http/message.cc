@@ -54,11 +54,6 @@ bool is_text(std::string_view text) {
   return true;
 }
 
-bool is_unreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '.' || c == '_' || c == '~';
-}
-
 }  // namespace
 
 std::string_view method_name(Method method) {
@@ -101,23 +96,6 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
   }
   if (!is_text(decoded)) return std::nullopt;
   return decoded;
-}
-
-std::string percent_encode(std::string_view text) {
-  static constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string encoded;
-  encoded.reserve(text.size());
-  for (const char c : text) {
-    if (is_unreserved(c)) {
-      encoded.push_back(c);
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    encoded.push_back('%');
-    encoded.push_back(kDigits[byte >> 4U]);
-    encoded.push_back(kDigits[byte & 0xFU]);
-  }
-  return encoded;
 }
 
 bool parse_query(std::string_view query, std::vector<std::pair<std::string, std::string>>& pairs) {

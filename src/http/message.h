@@ -34,8 +34,6 @@ std::size_t count_headers(const std::vector<Header>& headers, std::string_view n
 // Decodes %XX (and, in a query, '+'). nullopt when an escape is cut or not hexadecimal, or the
 // result is not valid UTF-8 or holds a NUL.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
-// Encodes everything but RFC 3986's unreserved characters.
-std::string percent_encode(std::string_view text);
 
 struct Request {
   Method method = Method::kGet;

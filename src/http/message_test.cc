@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "http/header_values.h"
 #include "http/query.h"
 #include "http/response_head.h"

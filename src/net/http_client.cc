@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "net/cancel_state.h"
 #include "net/connection.h"
 #include "net/connection_pool.h"
@@ -40,16 +41,10 @@ bool is_field_value(std::string_view text) {
   });
 }
 
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : int{c}; };
-    return lower(x) == lower(y);
-  });
-}
-
 bool has_header(const HttpRequest& request, std::string_view name) {
-  return std::any_of(request.headers.begin(), request.headers.end(),
-                     [&](const HeaderField& field) { return same_name(field.name, name); });
+  return std::any_of(request.headers.begin(), request.headers.end(), [&](const HeaderField& field) {
+    return equals_ignoring_case(field.name, name);
+  });
 }
 
 // Throws kBadUrl for whatever would let one part of the request pass for another.
@@ -63,8 +58,9 @@ Url checked_url(const HttpRequest& request) {
     if (!is_token(field.name) || !is_field_value(field.value)) {
       throw NetError(NetFailure::kBadUrl, "header field cannot be sent");
     }
-    if (same_name(field.name, "Content-Length") || same_name(field.name, "Transfer-Encoding") ||
-        same_name(field.name, "Connection")) {
+    if (equals_ignoring_case(field.name, "Content-Length") ||
+        equals_ignoring_case(field.name, "Transfer-Encoding") ||
+        equals_ignoring_case(field.name, "Connection")) {
       throw NetError(NetFailure::kBadUrl, "header field " + field.name + " is the client's own");
     }
   }

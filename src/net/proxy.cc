@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace colloquy::net {
 namespace {
@@ -80,11 +81,8 @@ ProxySettings::ProxySettings(std::string_view proxy_url, std::string_view no_pro
   }
   while (!no_proxy.empty()) {
     const auto comma = std::min(no_proxy.find(','), no_proxy.size());
-    std::string entry(trimmed(no_proxy.substr(0, comma)));
+    auto entry = ascii_lower(std::string(trimmed(no_proxy.substr(0, comma))));
     no_proxy.remove_prefix(std::min(comma + 1, no_proxy.size()));
-    std::transform(entry.begin(), entry.end(), entry.begin(), [](char c) {
-      return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    });
     if (entry.starts_with("*.")) entry.erase(0, 1);
     while (entry.starts_with('.')) entry.erase(0, 1);
     if (!entry.empty()) direct_.push_back(std::move(entry));

@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/text.h"
+
 namespace colloquy::net {
 namespace {
 
 bool printable_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool host_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
@@ -33,7 +33,7 @@ bool parse_host_and_port(std::string_view text, Url& url) {
     url.host = text.substr(0, colon);
     port = text.substr(colon);
   }
-  std::transform(url.host.begin(), url.host.end(), url.host.begin(), lower);
+  url.host = ascii_lower(std::move(url.host));
   if (url.host.empty() || url.host.size() > 253) return false;
   const auto allowed = text.starts_with('[') ? address_character : host_character;
   if (!std::all_of(url.host.begin(), url.host.end(), allowed)) return false;
@@ -63,8 +63,7 @@ std::optional<Url> parse_url(std::string_view text) {
   if (!printable_ascii(text)) return std::nullopt;
   const auto scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos) return std::nullopt;
-  std::string scheme(text.substr(0, scheme_end));
-  std::transform(scheme.begin(), scheme.end(), scheme.begin(), lower);
+  const std::string scheme = ascii_lower(std::string(text.substr(0, scheme_end)));
   if (scheme != "http" && scheme != "https") return std::nullopt;
 
   Url url;

@@ -96,10 +96,10 @@ class Store {
                                                      IdempotencyKey key) = 0;
 
   // Saves the answer under the id that start_turn gave; `timestamp_s` is set by the store.
-  // Returns the conversation after the change. Safe to send twice.
+  // Safe to send twice: what was saved first stays, and is returned.
   // kNotFound when the conversation or the answer was deleted meanwhile, or the conversation has
   // expired after the lease was over: nothing is written.
-  virtual Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) = 0;
+  virtual Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply) = 0;
 
   // Approximate; cheap enough to ask every few seconds. Never throws.
   virtual StoreStats stats() = 0;
@@ -107,8 +107,8 @@ class Store {
   // Can it take writes now? Empty when it can, else why not, in words for an operator.
   virtual std::string not_ready_reason() = 0;
 
-  // Ends what it does beside its calls, which are over. False when that takes too long: then what it
-  // refers to must stay.
+  // Ends what it does beside its calls, which are over. False when that takes too long: then what
+  // it refers to must stay.
   virtual Task<bool> close();
 };
 

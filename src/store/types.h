@@ -169,6 +169,11 @@ struct StartedTurn {
   bool replayed = false;
 };
 
+struct FinishedTurn {
+  Conversation conversation;  // after the change
+  Message reply;              // as it was saved
+};
+
 struct ConversationPage {
   std::vector<Conversation> conversations;  // newest first
   std::optional<ConversationId> next;       // pass as `after` for the next page; nullopt: the last

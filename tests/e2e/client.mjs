@@ -116,6 +116,7 @@ export class Client {
 class EventStream {
   #events;
   constructor(head, response) {
+    this.response = response;  // kept: fetch cancels the body of a response that is garbage
     this.status = response.status;
     this.headers = response.headers;
     this.comments = 0;

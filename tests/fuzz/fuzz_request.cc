@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 
+#include "base/text.h"
 #include "check.h"
 #include "http/connection_set.h"
 #include "http/header_values.h"
@@ -33,8 +34,8 @@ void check_request(const http::Request& request) {
   for (const http::Header& header : request.headers) {
     COLLOQUY_CHECK(http::is_token(header.name));
     COLLOQUY_CHECK(header.value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
-    if (http::equals_ignoring_case(header.name, "Content-Length")) ++lengths;
-    if (http::equals_ignoring_case(header.name, "Transfer-Encoding")) ++lengths;
+    if (equals_ignoring_case(header.name, "Content-Length")) ++lengths;
+    if (equals_ignoring_case(header.name, "Transfer-Encoding")) ++lengths;
   }
   COLLOQUY_CHECK(lengths <= 1);
 }

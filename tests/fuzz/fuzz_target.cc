@@ -1,6 +1,7 @@
 // A request's target: percent coding, the query, and the router.
 #include <cstdint>
 
+#include "base/text.h"
 #include "check.h"
 #include "http/message.h"
 #include "http/query.h"
@@ -28,7 +29,7 @@ void check_coding(std::string_view text) {
     const auto decoded = http::percent_decode(text, plus_is_space);
     if (!decoded) continue;
     COLLOQUY_CHECK(decoded->find('\0') == std::string::npos);
-    COLLOQUY_CHECK(http::percent_decode(http::percent_encode(*decoded), plus_is_space) == decoded);
+    COLLOQUY_CHECK(http::percent_decode(percent_encode(*decoded), plus_is_space) == decoded);
   }
 }
 

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/text.h"
+
 namespace colloquy::llm {
 namespace {
 
@@ -15,15 +17,8 @@ constexpr const char* kUnreachable = "The language model cannot be reached.";
 constexpr const char* kMisconfigured = "The language model is not available.";
 constexpr const char* kFailed = "The language model has failed.";
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 std::string words_of(const UpstreamMessage& message) {
-  return lower(message.code + " " + message.type + " " + message.text);
+  return ascii_lower(message.code + " " + message.type + " " + message.text);
 }
 
 bool mentions(const std::string& words, std::initializer_list<std::string_view> phrases) {

@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/text.h"
 #include "net/testing/certificate.h"
 
 namespace colloquy::net::testing {
@@ -25,14 +26,6 @@ sockaddr_in loopback(std::uint16_t port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
   return address;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
 }
 
 SSL_CTX* make_tls_context(const TestCertificate& certificate) {
@@ -56,7 +49,7 @@ bool pass_on(int from, int to) {
 }  // namespace
 
 std::optional<std::string> ScriptedRequest::header(std::string_view name) const {
-  const auto found = lower(head).find("\r\n" + lower(name) + ":");
+  const auto found = ascii_lower(head).find("\r\n" + ascii_lower(std::string(name)) + ":");
   if (found == std::string::npos) return std::nullopt;
   auto start = found + 2 + name.size() + 1;
   while (start < head.size() && head[start] == ' ') ++start;

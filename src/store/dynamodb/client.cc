@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/pause.h"
+#include "base/text.h"
 #include "net/http_date.h"
 #include "net/url.h"
 #include "telemetry/log.h"
@@ -36,14 +37,8 @@ std::string host_of(const std::string& endpoint) {
 }
 
 const std::string* find_header(const net::HttpResponse& response, std::string_view name) {
-  auto same = [](char a, char b) {
-    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return lower(a) == lower(b);
-  };
   for (const auto& field : response.headers) {
-    if (std::equal(field.name.begin(), field.name.end(), name.begin(), name.end(), same)) {
-      return &field.value;
-    }
+    if (equals_ignoring_case(field.name, name)) return &field.value;
   }
   return nullptr;
 }

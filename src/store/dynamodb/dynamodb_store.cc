@@ -16,6 +16,8 @@
 #include "store/dynamodb/purger.h"
 #include "store/dynamodb/renewer.h"
 #include "store/dynamodb/table_sizes.h"
+#include "store/dynamodb/turn_writer.h"
+#include "store/dynamodb/write_steps.h"
 #include "store/instruments/operation_metrics.h"
 
 namespace colloquy::store {
@@ -110,7 +112,9 @@ struct DynamoDbStore::Impl {
         rows(std::make_shared<dynamodb::Rows>(client, options.tables)),
         reader(*rows, clock),
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
-        writer(*rows, reader, *renewer, clock, ids, ids.next(clock.now_ms()).to_string()),
+        steps(*rows, clock, ids),
+        messages(steps, *rows, reader, *renewer, clock),
+        turns(steps, *rows, reader, *renewer, clock, ids.next(clock.now_ms()).to_string()),
         purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn,
                                                   options.sweep_interval, metrics)),
         sizes(std::make_shared<dynamodb::TableSizes>(client, options.tables, metrics)) {}
@@ -137,20 +141,22 @@ struct DynamoDbStore::Impl {
     if (done) conversation = std::move(mended);
   }
 
-  const bool updated_index;
   void stop() {
     purger->stop();
     renewer->stop();
     sizes->stop();
   }
 
+  const bool updated_index;
   Clock& clock;
   IdSource& ids;
   OperationMetrics operations;
   std::shared_ptr<dynamodb::Rows> rows;
   MessageReader reader;
   std::shared_ptr<dynamodb::Renewer> renewer;
-  dynamodb::MessageWriter writer;
+  dynamodb::WriteSteps steps;
+  dynamodb::MessageWriter messages;
+  dynamodb::TurnWriter turns;
   std::shared_ptr<dynamodb::Purger> purger;
   std::shared_ptr<dynamodb::TableSizes> sizes;
   std::shared_ptr<dynamodb::Background> background = std::make_shared<dynamodb::Background>();
@@ -180,8 +186,8 @@ Task<CreatedConversation> DynamoDbStore::create_conversation(UserId user,
                                                              NewConversation conversation,
                                                              std::optional<IdempotencyKey> key) {
   OperationTimer timer(impl_->operations.create_conversation);
-  co_return co_await impl_->writer.create_conversation(std::move(user), std::move(conversation),
-                                                       std::move(key));
+  co_return co_await impl_->messages.create_conversation(std::move(user), std::move(conversation),
+                                                         std::move(key));
 }
 
 Task<std::optional<Conversation>> DynamoDbStore::get_conversation(UserId user, ConversationId id) {
@@ -293,7 +299,8 @@ Task<AppendedMessage> DynamoDbStore::append_message(UserId user, ConversationId 
                                                     NewMessage message,
                                                     std::optional<IdempotencyKey> key) {
   OperationTimer timer(impl_->operations.append_message);
-  co_return co_await impl_->writer.append(std::move(user), id, std::move(message), std::move(key));
+  co_return co_await impl_->messages.append(std::move(user), id, std::move(message),
+                                            std::move(key));
 }
 
 Task<MessagePage> DynamoDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {
@@ -321,7 +328,7 @@ Task<std::optional<Message>> DynamoDbStore::get_message(UserId user, Conversatio
 
 Task<> DynamoDbStore::delete_message(UserId user, ConversationId id, MessageId message) {
   OperationTimer timer(impl_->operations.delete_message);
-  co_await impl_->writer.delete_message(std::move(user), id, message);
+  co_await impl_->messages.delete_message(std::move(user), id, message);
 }
 
 Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, ConversationId id,
@@ -343,22 +350,22 @@ Task<StartedTurn> DynamoDbStore::start_turn(UserId user, NewTurn turn,
   if (turn.conversation_id.has_value() == turn.new_conversation.has_value()) {
     throw internal_error("a turn needs a conversation, either new or not");
   }
-  co_return co_await impl_->writer.start_turn(std::move(user), std::move(turn), std::move(key));
+  co_return co_await impl_->turns.start_turn(std::move(user), std::move(turn), std::move(key));
 }
 
 Task<std::optional<StartedTurn>> DynamoDbStore::find_turn(UserId user,
                                                           std::optional<ConversationId> id,
                                                           IdempotencyKey key) {
   OperationTimer timer(impl_->operations.find_turn);
-  co_return co_await impl_->writer.find_turn(std::move(user), id, std::move(key));
+  co_return co_await impl_->turns.find_turn(std::move(user), id, std::move(key));
 }
 
-Task<Conversation> DynamoDbStore::finish_turn(UserId user, ConversationId id, Message reply) {
+Task<FinishedTurn> DynamoDbStore::finish_turn(UserId user, ConversationId id, Message reply) {
   OperationTimer timer(impl_->operations.finish_turn);
   if (reply.status == MessageStatus::kRunning) {
     throw internal_error("a finished answer cannot be running");
   }
-  co_return co_await impl_->writer.finish_turn(std::move(user), id, std::move(reply));
+  co_return co_await impl_->turns.finish_turn(std::move(user), id, std::move(reply));
 }
 
 StoreStats DynamoDbStore::stats() { return impl_->sizes->stats(); }

@@ -68,7 +68,7 @@ class DynamoDbStore final : public Store {
                                std::optional<IdempotencyKey> key) override;
   Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
                                              IdempotencyKey key) override;
-  Task<Conversation> finish_turn(UserId user, ConversationId id, Message reply) override;
+  Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply) override;
   StoreStats stats() override;
   std::string not_ready_reason() override;
   Task<bool> close() override;

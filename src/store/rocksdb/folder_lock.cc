@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -12,23 +11,31 @@
 
 namespace colloquy::store {
 
-FolderLock::FolderLock(const std::string& folder) {
+namespace {
+
+std::string lock_path(const std::string& folder) { return folder + "/owner.lock"; }
+
+int open_lock_file(const std::string& folder) {
   std::error_code made;
   std::filesystem::create_directory(folder, made);
-  auto path = folder + "/owner.lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor_ < 0) {
-    throw unavailable("The store's folder cannot be opened.", path + ": " + std::strerror(errno));
-  }
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-  auto error = errno;
-  ::close(descriptor_);
-  if (error == EWOULDBLOCK) {
-    throw Error(ErrorCode::kInvalid, "Another process has the store open.", folder);
-  }
-  throw unavailable("The store's folder cannot be locked.", path + ": " + std::strerror(error));
+  return ::open(lock_path(folder).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 }
 
-FolderLock::~FolderLock() { ::close(descriptor_); }
+Error lock_failure(const char* what, const std::string& folder, int error) {
+  return unavailable(what, lock_path(folder) + ": " + std::strerror(error));
+}
+
+}  // namespace
+
+FolderLock::FolderLock(const std::string& folder) : file_(open_lock_file(folder)) {
+  if (!file_.is_open()) {
+    throw lock_failure("The store's folder cannot be opened.", folder, errno);
+  }
+  if (::flock(file_.number(), LOCK_EX | LOCK_NB) == 0) return;
+  if (errno == EWOULDBLOCK) {
+    throw Error(ErrorCode::kInvalid, "Another process has the store open.", folder);
+  }
+  throw lock_failure("The store's folder cannot be locked.", folder, errno);
+}
 
 }  // namespace colloquy::store

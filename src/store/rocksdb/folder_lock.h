@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "base/read_file.h"
+
 namespace colloquy::store {
 
 class FolderLock {
@@ -11,12 +13,9 @@ class FolderLock {
   // Makes the folder if it is not there. Throws kInvalid when another process has it, kUnavailable
   // when it cannot be made or locked.
   explicit FolderLock(const std::string& folder);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
 
  private:
-  int descriptor_ = -1;
+  FileDescriptor file_;
 };
 
 }  // namespace colloquy::store

@@ -237,16 +237,18 @@ void FinishTurn::apply(WriteGroup& group) {
   if (!before) throw not_found();
   auto& conversation = entry.record.conversation;
   // The second time, or a message that never was the place of an answer: what stands there stays.
-  if (before->message.status == MessageStatus::kRunning) {
-    group.change(entry);
-    conversation.updated_at_s = group.now_s();
-    ++conversation.version;
-    release(conversation, before->lease_until_s);
-    group.index_expiry(entry);
-    set_timestamp(encoded_, group.now_s());
-    group.put_message(id_, reply_id_, encoded_);
+  if (before->message.status != MessageStatus::kRunning) {
+    set_result({conversation, before->message.timestamp_s, std::move(before->message)});
+    return;
   }
-  set_result(conversation);
+  group.change(entry);
+  conversation.updated_at_s = group.now_s();
+  ++conversation.version;
+  release(conversation, before->lease_until_s);
+  group.index_expiry(entry);
+  set_timestamp(encoded_, group.now_s());
+  group.put_message(id_, reply_id_, encoded_);
+  set_result({conversation, group.now_s(), std::nullopt});
 }
 
 UpdateConversation::UpdateConversation(const UserId& user, ConversationId id,

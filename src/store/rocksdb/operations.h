@@ -99,7 +99,14 @@ class StartTurn final : public AwaitedOperation<PlacedTurn> {
   Idempotency idempotency_;
 };
 
-class FinishTurn final : public AwaitedOperation<Conversation> {
+// What saving an answer gave.
+struct SavedAnswer {
+  Conversation conversation;
+  std::int64_t timestamp_s = 0;
+  std::optional<Message> earlier;  // that stood in its place, and stays
+};
+
+class FinishTurn final : public AwaitedOperation<SavedAnswer> {
  public:
   FinishTurn(const UserId& user, ConversationId id, const Message& reply);
   void apply(WriteGroup& group) override;

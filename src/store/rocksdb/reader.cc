@@ -172,6 +172,11 @@ std::optional<MessagePage> Reader::messages(const UserId& user, const Conversati
 std::optional<Message> Reader::message(const UserId& user, const ConversationId& id,
                                        const MessageId& message) const {
   if (!conversation(user, id)) return std::nullopt;
+  return message_of(id, message);
+}
+
+std::optional<Message> Reader::message_of(const ConversationId& id,
+                                          const MessageId& message) const {
   rocksdb::PinnableSlice value;
   if (!get(database_.messages(), keys::message(id, message), value)) return std::nullopt;
   auto record = decode_message(value.ToStringView());
@@ -204,21 +209,26 @@ std::optional<AppendedMessage> Reader::appended(const UserId& user, const Conver
   if (!conversation(user, id)) throw not_found();
   auto record = earlier(idempotent, IdempotentKind::kMessage, id);
   if (!record) return std::nullopt;
-  auto made = message(user, id, record->message_id);
+  auto made = message_of(id, record->message_id);
   if (!made) throw result_deleted();
   return AppendedMessage{std::move(*made), true};
 }
 
 std::optional<StartedTurn> Reader::turn(const UserId& user, const std::optional<ConversationId>& id,
                                         const IdempotentRequest& idempotent) const {
-  if (id && !conversation(user, *id)) throw not_found();
+  std::optional<Conversation> made_in;
+  if (id) {
+    made_in = conversation(user, *id);
+    if (!made_in) throw not_found();
+  }
   auto record = earlier(idempotent, IdempotentKind::kTurn, id);
   if (!record) return std::nullopt;
   // All of it was committed with the record: what is not there has been deleted since.
-  auto made_in = conversation(user, record->conversation_id);
-  auto prompt = message(user, record->conversation_id, record->message_id);
-  auto reply = message(user, record->conversation_id, record->reply_id);
-  if (!made_in || !prompt || !reply) throw result_deleted();
+  if (!made_in) made_in = conversation(user, record->conversation_id);
+  if (!made_in) throw result_deleted();
+  auto prompt = message_of(record->conversation_id, record->message_id);
+  auto reply = message_of(record->conversation_id, record->reply_id);
+  if (!prompt || !reply) throw result_deleted();
   return StartedTurn{std::move(*made_in), std::move(*prompt), std::move(*reply), true};
 }
 

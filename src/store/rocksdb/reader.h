@@ -57,6 +57,8 @@ class Reader {
   // Throws as check_repeat.
   std::optional<IdempotencyRecord> earlier(const IdempotentRequest& idempotent, IdempotentKind kind,
                                            const std::optional<ConversationId>& id) const;
+  // Of a conversation that is the user's.
+  std::optional<Message> message_of(const ConversationId& id, const MessageId& message) const;
   Message decode(const rocksdb::Iterator& at) const;
   MessagePage newest(rocksdb::Iterator& at, const ConversationId& id,
                      const MessageRange& range) const;

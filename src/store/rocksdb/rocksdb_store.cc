@@ -274,7 +274,7 @@ Task<std::optional<StartedTurn>> RocksDbStore::find_turn(UserId user,
   co_return co_await impl_->read(std::move(look));
 }
 
-Task<Conversation> RocksDbStore::finish_turn(UserId user, ConversationId id, Message reply) {
+Task<FinishedTurn> RocksDbStore::finish_turn(UserId user, ConversationId id, Message reply) {
   OperationTimer timer(impl_->operations.finish_turn);
   if (reply.status == MessageStatus::kRunning) {
     throw internal_error("a finished answer cannot be running");
@@ -282,7 +282,11 @@ Task<Conversation> RocksDbStore::finish_turn(UserId user, ConversationId id, Mes
   impl_->require_room();
   co_await impl_->require(user, id);
   auto operation = impl_->submit<FinishTurn>(user, id, reply);
-  co_return co_await operation->wait();
+  auto saved = co_await operation->wait();
+  if (saved.earlier)
+    co_return FinishedTurn{std::move(saved.conversation), std::move(*saved.earlier)};
+  reply.timestamp_s = saved.timestamp_s;
+  co_return FinishedTurn{std::move(saved.conversation), std::move(reply)};
 }
 
 StoreStats RocksDbStore::stats() {

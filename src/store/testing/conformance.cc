@@ -62,7 +62,10 @@ Conversation StoreConformance::finish(const StartedTurn& turn, const std::string
   reply.status = MessageStatus::kComplete;
   reply.finish_reason = FinishReason::kStop;
   reply.usage = Usage{3, 4};
-  return run_task(store().finish_turn(turn.conversation.user_id, turn.conversation.id, reply));
+  auto finished =
+      run_task(store().finish_turn(turn.conversation.user_id, turn.conversation.id, reply));
+  EXPECT_EQ(finished.reply, get(turn.conversation, reply.id));
+  return finished.conversation;
 }
 
 std::optional<Conversation> StoreConformance::get(const Conversation& conversation) {

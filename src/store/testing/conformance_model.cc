@@ -63,6 +63,10 @@ std::string describe(const MessagePage& page) {
          (page.more ? "more" : "end");
 }
 
+std::string describe(const FinishedTurn& finished) {
+  return describe(finished.conversation) + '\n' + describe(finished.reply);
+}
+
 template <class T>
 std::string describe(const std::optional<T>& value) {
   return value ? describe(*value) : "nothing";

@@ -310,7 +310,7 @@ Task<std::optional<StartedTurn>> ModelStore::find_turn(UserId user,
   co_return replay(user, *made);
 }
 
-Task<Conversation> ModelStore::finish_turn(UserId user, ConversationId id, Message reply) {
+Task<FinishedTurn> ModelStore::finish_turn(UserId user, ConversationId id, Message reply) {
   std::scoped_lock lock(mutex_);
   auto& held = get(user, id);
   auto found = held.messages.find(reply.id);
@@ -322,7 +322,7 @@ Task<Conversation> ModelStore::finish_turn(UserId user, ConversationId id, Messa
     release(held.conversation, found->second.lease_until_s);
     ++held.conversation.version;
   }
-  co_return held.conversation;
+  co_return FinishedTurn{held.conversation, found->second.message};
 }
 
 StoreStats ModelStore::stats() {

@@ -5,15 +5,10 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/text.h"
+
 namespace colloquy::aws {
 namespace {
-
-constexpr std::string_view kHexDigits = "0123456789ABCDEF";
-
-bool unreserved(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '.' || c == '_' || c == '~';
-}
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -74,22 +69,6 @@ void append_folded(std::string& into, std::string_view value) {
 
 }  // namespace
 
-std::string percent_encode(std::string_view bytes, bool keep_slash) {
-  std::string text;
-  text.reserve(bytes.size());
-  for (const char c : bytes) {
-    if (unreserved(c) || (keep_slash && c == '/')) {
-      text += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    text += '%';
-    text += kHexDigits[byte >> 4U];
-    text += kHexDigits[byte & 0x0FU];
-  }
-  return text;
-}
-
 std::string canonical_path(std::string_view path) {
   if (path.empty() || path == "/") return "/";
   std::vector<std::string_view> segments;
@@ -105,7 +84,7 @@ std::string canonical_path(std::string_view path) {
   std::string normal;
   for (const auto segment : segments) normal.append("/").append(segment);
   if (segments.empty() || ends_in_slash) normal += '/';
-  return percent_encode(normal, true);
+  return percent_encode(normal, "/");
 }
 
 std::string canonical_query(std::string_view query) {
@@ -129,10 +108,7 @@ CanonicalHeaders canonical_headers(const std::vector<net::HeaderField>& headers)
   std::vector<std::pair<std::string, const std::string*>> fields;
   fields.reserve(headers.size());
   for (const auto& field : headers) {
-    std::string name = field.name;
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
+    auto name = ascii_lower(field.name);
     if (is_signed(name)) fields.emplace_back(std::move(name), &field.value);
   }
   std::stable_sort(fields.begin(), fields.end(),

@@ -10,9 +10,6 @@
 
 namespace colloquy::aws {
 
-// Every byte but RFC 3986's unreserved ones as %XX, upper case; '/' too unless `keep_slash`.
-std::string percent_encode(std::string_view bytes, bool keep_slash = false);
-
 // The path of a request line without its dot segments and empty segments, each byte encoded once
 // more. An empty path is "/".
 std::string canonical_path(std::string_view path);

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "net/url.h"
 #include "store/dynamodb/aws/canonical_request.h"
 #include "store/dynamodb/aws/credentials_document.h"
@@ -15,19 +16,12 @@ namespace {
 constexpr std::string_view kProvider = "instance metadata";
 constexpr std::string_view kRolePath = "/latest/meta-data/iam/security-credentials/";
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
-
 // Without a slash at its end.
 std::string endpoint_url(const Environment& environment) {
   std::string url = environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT").value_or("");
   if (url.empty()) {
     const auto mode = environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE").value_or("");
-    url = lower(mode) == "ipv6" ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
+    url = ascii_lower(mode) == "ipv6" ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
   }
   while (url.ends_with('/')) url.pop_back();
   if (!net::parse_url(url)) {
@@ -98,7 +92,7 @@ class Session {
 };
 
 void check_enabled(const Environment& environment) {
-  if (lower(environment.get("AWS_EC2_METADATA_DISABLED").value_or("")) == "true") {
+  if (ascii_lower(environment.get("AWS_EC2_METADATA_DISABLED").value_or("")) == "true") {
     throw NoCredentials(kProvider, "AWS_EC2_METADATA_DISABLED is set");
   }
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/text.h"
 #include "store/dynamodb/aws/credentials.h"
 
 namespace colloquy::aws {
@@ -18,14 +19,6 @@ std::string_view trimmed(std::string_view text) {
   const auto begin = text.find_first_not_of(kWhiteSpace);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kWhiteSpace) - begin + 1);
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return result;
 }
 
 bool comment_start(char c) { return c == '#' || c == ';'; }
@@ -88,7 +81,8 @@ class FileParser {
     setting_indent_ = indent;
     if (profile_.empty()) return;
     into_[profile_].insert_or_assign(
-        lower(name), std::string(without_comment(trimmed(text.substr(equals + 1)))));
+        ascii_lower(std::string(name)),
+        std::string(without_comment(trimmed(text.substr(equals + 1)))));
   }
 
   void section(std::string_view text) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "base/text.h"
 #include "store/dynamodb/aws/canonical_request.h"
 #include "store/dynamodb/aws/timestamp.h"
 
@@ -41,13 +42,6 @@ std::shared_ptr<const HmacKey> derive_key(std::string_view secret, std::string_v
   return std::make_shared<const HmacKey>(bytes_of(key));
 }
 
-bool same_name(std::string_view given, std::string_view lower_name) {
-  return std::equal(given.begin(), given.end(), lower_name.begin(), lower_name.end(),
-                    [](char c, char lower) {
-                      return (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) == lower;
-                    });
-}
-
 // A field twice, once signed and once not, would be refused by the service with an error that
 // helps nobody.
 void check_fields(const std::vector<net::HeaderField>& headers) {
@@ -55,7 +49,7 @@ void check_fields(const std::vector<net::HeaderField>& headers) {
       "host", "authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"};
   for (const auto& field : headers) {
     for (const auto name : kOwn) {
-      if (same_name(field.name, name)) {
+      if (equals_ignoring_case(field.name, name)) {
         throw internal_error("The signer adds the field " + std::string(name) + " itself.");
       }
     }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "net/url.h"
 #include "store/dynamodb/aws/canonical_request.h"
 #include "store/dynamodb/aws/credentials_document.h"

@@ -1,0 +1,232 @@
+#include "store/dynamodb/turn_writer.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/error.h"
+#include "base/pause.h"
+#include "base/side_by_side.h"
+
+namespace colloquy::store::dynamodb {
+
+// The prompt, whose row says that an answer is to come; nullopt when another server has written it.
+Task<std::optional<StartedTurn>> TurnWriter::write_turn(const KeyedItem& made,
+                                                        Conversation conversation,
+                                                        const NewTurn& turn) {
+  auto prompt = steps_.message_item(conversation, made.message_id, turn.prompt);
+  prompt.idempotency = made.hash_key;
+  prompt.reply = PendingReply{made.reply_id, made.owner, made.lease_until_s, turn.model};
+  prompt.ttl = steps_.removal_time(conversation.ttl_seconds, made.lease_until_s);
+  StartedTurn started;
+  started.prompt = prompt.message;
+  started.reply = answer_to_come(prompt, clock_.now_s()).message;
+  bool inserted = co_await rows_.insert_message(prompt, Rows::Insert::kNew);
+  if (!inserted && made.hash_key.empty()) {
+    throw unavailable("The message could not be given an id. Send it again.");
+  }
+  if (!inserted) {
+    auto there = co_await rows_.message(conversation.id, made.message_id);
+    bool ours = there && there->reply && there->reply->owner == owner_;
+    if (!ours) co_return std::nullopt;
+    // Its turn may have been run, and have ended, since this request looked for it.
+    auto answer = co_await reader_.find(conversation.id, made.reply_id);
+    if (answer.is_written) co_return std::nullopt;
+  }
+  started.conversation = std::move(conversation);
+  started.conversation.message_count += 2;
+  started.conversation.updated_at_s = started.prompt.timestamp_s;
+  co_return started;
+}
+
+Task<StartedTurn> TurnWriter::start_turn(UserId user, NewTurn turn,
+                                         std::optional<IdempotencyKey> key) {
+  std::optional<Conversation> conversation = std::move(turn.seen);
+  std::optional<MessageId> newest = turn.newest_seen;
+  if (turn.conversation_id && !conversation) {
+    auto both = co_await side_by_side(steps_.require(user, *turn.conversation_id),
+                                      reader_.newest(*turn.conversation_id));
+    conversation = std::move(both.first);
+    newest = both.second;
+  }
+  KeyedItem made;
+  made.kind = KeyedKind::kTurn;
+  made.made_at_s = clock_.now_s();
+  made.conversation_id = conversation ? conversation->id : steps_.next_conversation_id();
+  made.message_id = steps_.next_message_id(newest);
+  made.reply_id = made.message_id.successor();
+  made.owner = owner_;
+  made.lease_until_s = turn.lease_until_s;
+  if (key) {
+    WriteSteps::set_key(made, user, *key);
+    auto earlier = co_await steps_.claim(*key, made);
+    if (earlier) {
+      if (conversation && earlier->conversation_id != conversation->id) throw key_reused(*key);
+      auto replayed = co_await replay_turn(user, turn.conversation_id, *earlier);
+      if (replayed) co_return std::move(*replayed);
+      // Whoever came first did not get as far as writing the prompt. It is this server's turn now.
+      made = std::move(*earlier);
+      made.owner = owner_;
+      made.lease_until_s = turn.lease_until_s;
+    }
+  }
+  if (!conversation) {
+    conversation =
+        co_await steps_.insert_conversation(made, user, *turn.new_conversation, made.lease_until_s);
+  } else if (conversation->ttl_seconds) {
+    conversation = co_await rows_.hold(user, conversation->id, made.lease_until_s, clock_.now_s());
+    if (!conversation) throw not_found();
+  }
+  RunningTurn running{user,
+                      conversation->id,
+                      made.message_id,
+                      made.lease_until_s,
+                      conversation->ttl_seconds,
+                      conversation->held_until_s == made.lease_until_s};
+  bool is_first = running_.begin(made.reply_id, std::move(running));
+  std::optional<StartedTurn> started;
+  if (is_first) {
+    try {
+      started = co_await write_turn(made, std::move(*conversation), turn);
+    } catch (...) {
+      running_.forget(made.reply_id);
+      throw;
+    }
+    if (started) co_return std::move(*started);
+    running_.forget(made.reply_id);
+  }
+  co_return co_await await_turn(std::move(user), turn.conversation_id, std::move(made));
+}
+
+// The turn of a key, which another request is about to begin at this moment.
+Task<StartedTurn> TurnWriter::await_turn(UserId user, std::optional<ConversationId> named,
+                                         KeyedItem made) {
+  constexpr int kLooks = 100;
+  constexpr auto kBetween = std::chrono::milliseconds(50);
+  for (int look = 0; look < kLooks; ++look) {
+    auto begun = co_await replay_turn(user, named, made);
+    if (begun) co_return std::move(*begun);
+    if (made.owner == owner_ && !running_.contains(made.reply_id)) break;  // it failed
+    co_await pause(kBetween);
+  }
+  throw unavailable("The answer is being begun by another request.");
+}
+
+// What an earlier request has begun, as it is by now; nullopt when it did not get as far as that.
+Task<std::optional<StartedTurn>> TurnWriter::replay_turn(UserId user,
+                                                         std::optional<ConversationId> named,
+                                                         const KeyedItem& earlier) {
+  auto id = earlier.conversation_id;
+  auto both =
+      co_await side_by_side(rows_.conversation(user, id), reader_.find(id, earlier.reply_id));
+  auto& [conversation, found] = both;
+  if (!conversation || conversation->conversation.expired(clock_.now_s())) {
+    if (named) throw not_found();
+    if (earlier.deleted || conversation) throw result_deleted();
+    co_return std::nullopt;
+  }
+  auto prompt = co_await reader_.find(id, earlier.message_id);
+  // Written between the two looks.
+  bool owes = prompt.item && prompt.item->reply && prompt.item->reply->id == earlier.reply_id;
+  if (!found.item && owes) found = co_await reader_.find(id, earlier.reply_id);
+  bool begun = found.item.has_value() || prompt.item.has_value();
+  if (!begun && !earlier.deleted) co_return std::nullopt;
+  // The prompt was written, but this server never learned that it was.
+  bool was_given_up = found.item && found.item->running &&
+                      found.item->message.status == MessageStatus::kRunning &&
+                      found.item->running->owner == owner_ && !running_.contains(earlier.reply_id);
+  if (was_given_up) co_return std::nullopt;
+  if (!found.item || !prompt.item) throw result_deleted();
+  StartedTurn started;
+  started.conversation = std::move(conversation->conversation);
+  started.prompt = std::move(prompt.item->message);
+  started.reply = std::move(found.item->message);
+  started.replayed = true;
+  co_return started;
+}
+
+Task<std::optional<StartedTurn>> TurnWriter::find_turn(UserId user,
+                                                       std::optional<ConversationId> id,
+                                                       IdempotencyKey key) {
+  if (id) co_await steps_.require(user, *id);
+  auto earlier = co_await rows_.keyed(keyed_hash_key(user, key.key));
+  if (!earlier || earlier->expires_at_s <= clock_.now_s()) co_return std::nullopt;
+  bool same = earlier->fingerprint == key.fingerprint && earlier->kind == KeyedKind::kTurn &&
+              (!id || earlier->conversation_id == *id);
+  if (!same) throw key_reused(key);
+  co_return co_await replay_turn(std::move(user), id, *earlier);
+}
+
+Task<TurnWriter::LateTurn> TurnWriter::look_up_turn(UserId user, ConversationId id,
+                                                    MessageId reply) {
+  auto both = co_await side_by_side(steps_.require(user, id), reader_.find(id, reply));
+  auto& [conversation, found] = both;
+  if (!found.item) throw not_found();
+  LateTurn late;
+  late.turn.user = std::move(user);
+  late.turn.conversation = id;
+  late.turn.prompt = reply.predecessor();
+  late.turn.lease_until_s = found.item->running ? found.item->running->lease_until_s : 0;
+  late.turn.ttl_seconds = conversation.ttl_seconds;
+  late.turn.holds =
+      conversation.held_until_s != 0 && conversation.held_until_s == late.turn.lease_until_s;
+  late.conversation = std::move(conversation);
+  bool finished = found.is_written && !found.item->running;
+  if (finished) late.saved = std::move(found.item->message);
+  co_return late;
+}
+
+// The conversation was deleted while the model answered: nothing of the turn may stay.
+Task<> TurnWriter::take_back(const RunningTurn& turn, const MessageItem& reply) {
+  co_await rows_.erase_message(turn.conversation, reply.message.id, reply.parts);
+  co_await rows_.erase_message(turn.conversation, turn.prompt, 0);
+}
+
+Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Message reply) {
+  auto running = running_.find(user, id, reply.id);
+  if (!running) {
+    auto late = co_await look_up_turn(user, id, reply.id);
+    if (late.saved) co_return FinishedTurn{std::move(late.conversation), std::move(*late.saved)};
+    running = std::move(late.turn);
+  }
+  MessageItem item;
+  item.message = std::move(reply);
+  item.message.timestamp_s = clock_.now_s();
+  item.conversation_id = id;
+  item.user_id = user;
+  item.ttl = steps_.removal_time(running->ttl_seconds, 0);
+  auto reply_id = item.message.id;
+  bool inserted = co_await rows_.insert_message(item, Rows::Insert::kInPlaceOfRunning);
+  if (!inserted) {
+    // It is there already, from an attempt before.
+    auto saved = co_await reader_.find(id, reply_id);
+    if (saved.item) item.message = std::move(saved.item->message);
+  }
+  Touch touch;
+  touch.change = running->prompt.to_string();
+  touch.count_change = 2;
+  touch.updated_at_s = item.message.timestamp_s;
+  touch.ttl_seconds = running->ttl_seconds;
+  if (running->holds) touch.release = running->lease_until_s;
+  auto after = co_await rows_.touch(user, id, std::move(touch));
+  if (!after) {
+    co_await take_back(*running, item);
+    throw not_found();
+  }
+  running_.forget(reply_id);
+  renewer_.after_activity(*after);
+  // A time to live was set while it ran.
+  auto held_until_s = after->conversation.held_until_s;
+  bool held = !running->holds && held_until_s != 0 && held_until_s == running->lease_until_s;
+  if (held) {
+    Touch release;
+    release.change = reply_id.to_string();
+    release.updated_at_s = clock_.now_s();
+    release.ttl_seconds = after->conversation.ttl_seconds;
+    release.release = running->lease_until_s;
+    auto released = co_await rows_.touch(user, id, std::move(release));
+    if (released) after = std::move(released);
+  }
+  co_return FinishedTurn{std::move(after->conversation), std::move(item.message)};
+}
+
+}  // namespace colloquy::store::dynamodb

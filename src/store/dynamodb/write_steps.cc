@@ -1,0 +1,101 @@
+#include "store/dynamodb/write_steps.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+
+namespace colloquy::store::dynamodb {
+
+Task<Conversation> WriteSteps::require(UserId user, ConversationId id) {
+  auto found = co_await rows_.conversation(std::move(user), id);
+  if (!found || found->conversation.expired(clock_.now_s())) throw not_found();
+  co_return std::move(found->conversation);
+}
+
+// Where another server's clock is ahead of ours, somewhere after the newest: not the very next,
+// which a third may take at the same time, or which an answer may be waiting for.
+MessageId WriteSteps::next_message_id(const std::optional<MessageId>& newest) const {
+  auto id = ids_.next(clock_.now_ms());
+  if (!newest || MessageId(id) > *newest) return MessageId(id);
+  std::uint64_t jump = 1;
+  for (std::size_t i = 10; i < 16; ++i) jump = jump << 8 | id.bytes[i];
+  return MessageId(newest->uuid().advanced(1 + jump));
+}
+
+// In the order of their making, on one server.
+ConversationId WriteSteps::next_conversation_id() {
+  ConversationId id(ids_.next(clock_.now_ms()));
+  std::scoped_lock lock(mutex_);
+  if (id <= last_conversation_) id = last_conversation_.successor();
+  last_conversation_ = id;
+  return id;
+}
+
+// A message outlives its conversation's expiry for as long again, so that the service removes none
+// from a living conversation before its time is renewed (renewer.h).
+std::optional<std::int64_t> WriteSteps::removal_time(const std::optional<std::int64_t>& ttl_seconds,
+                                                     std::int64_t lease_until_s) const {
+  if (!ttl_seconds) return std::nullopt;
+  return std::max(clock_.now_s() + 2 * *ttl_seconds, lease_until_s + *ttl_seconds);
+}
+
+Task<std::optional<KeyedItem>> WriteSteps::claim(const IdempotencyKey& key,
+                                                 const KeyedItem& fresh) {
+  auto earlier = co_await rows_.claim(fresh, clock_.now_s());
+  if (earlier && (earlier->fingerprint != fresh.fingerprint || earlier->kind != fresh.kind)) {
+    throw key_reused(key);
+  }
+  co_return earlier;
+}
+
+void WriteSteps::set_key(KeyedItem& made, const UserId& user, const IdempotencyKey& key) {
+  made.hash_key = keyed_hash_key(user, key.key);
+  made.fingerprint = key.fingerprint;
+  made.expires_at_s = key.expires_at_s;
+}
+
+Task<Conversation> WriteSteps::insert_conversation(const KeyedItem& made, UserId user,
+                                                   const NewConversation& from,
+                                                   std::int64_t held_until_s) {
+  ConversationItem item;
+  auto& conversation = item.conversation;
+  conversation.user_id = std::move(user);
+  conversation.id = made.conversation_id;
+  conversation.title = from.title;
+  conversation.system_prompt = from.system_prompt;
+  conversation.metadata = from.metadata;
+  conversation.ttl_seconds = from.ttl_seconds;
+  conversation.created_at_s = made.made_at_s;
+  conversation.updated_at_s = made.made_at_s;
+  conversation.version = 1;
+  if (from.ttl_seconds) {
+    hold(conversation, held_until_s, clock_.now_s());
+    item.renewed_at_s = made.made_at_s;
+  }
+  item.idempotency = made.hash_key;
+  auto change = conversation.id.to_string();
+  bool inserted = co_await rows_.insert_conversation(item, std::move(change));
+  if (!inserted) {
+    // Another attempt at the same request has made it.
+    co_return co_await require(conversation.user_id, conversation.id);
+  }
+  co_return std::move(conversation);
+}
+
+MessageItem WriteSteps::message_item(const Conversation& conversation, const MessageId& id,
+                                     const NewMessage& from) const {
+  MessageItem item;
+  item.conversation_id = conversation.id;
+  item.user_id = conversation.user_id;
+  auto& message = item.message;
+  message.id = id;
+  message.role = from.role;
+  message.content = from.content;
+  message.metadata = from.metadata;
+  message.client_message_id = from.client_message_id;
+  message.timestamp_s = clock_.now_s();
+  return item;
+}
+
+}  // namespace colloquy::store::dynamodb
