@@ -1,5 +1,6 @@
 #include "api/message_list.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "api/request_fields.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "telemetry/log.h"
 
 namespace colloquy::api {
 namespace {
@@ -19,7 +21,16 @@ struct Rest {
   store::MessageRange range;
   std::string pending;  // JSON that is not sent yet
   std::string_view tail;
+  std::optional<std::uint64_t> counted;  // of the messages so far, from the first on
 };
+
+// As message_count counts where a turn comes into it with its end.
+std::uint64_t counted(const std::vector<store::Message>& messages) {
+  auto running = std::count_if(messages.begin(), messages.end(), [](const store::Message& message) {
+    return message.status == store::MessageStatus::kRunning;
+  });
+  return messages.size() - 2 * static_cast<std::uint64_t>(running);
+}
 
 std::string link_to(ConversationId id, std::size_t limit, const char* side, MessageId edge,
                     const char* relation) {
@@ -43,6 +54,18 @@ std::size_t expected_bytes(const store::MessagePage& page) {
   return bytes;
 }
 
+// All messages were read, and the count says otherwise: a crash may have left it behind.
+Task<> check_count(Rest& rest, std::uint64_t message_count) {
+  if (!rest.counted || *rest.counted == message_count) co_return;
+  try {
+    co_await rest.conversations.recount(rest.user, rest.id);
+  } catch (const Error& error) {
+    telemetry::log_warning("conversation.not_recounted", {{"conversation_id", rest.id.to_string()},
+                                                          {"error", error.message()},
+                                                          {"detail", error.detail()}});
+  }
+}
+
 // A message that comes in while this runs is sent too; one that is deleted is not.
 Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
   while (true) {
@@ -51,7 +74,10 @@ Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
     auto page = co_await rest->conversations.messages(rest->user, rest->id, rest->range);
     write_messages(rest->pending, page.messages, false);
     if (!page.messages.empty()) rest->range.after = page.messages.back().id;
-    if (!page.more) break;
+    if (rest->counted) *rest->counted += counted(page.messages);
+    if (page.more) continue;
+    co_await check_count(*rest, page.conversation.message_count);
+    break;
   }
   rest->pending.push_back(']');
   rest->pending += rest->tail;
@@ -118,9 +144,11 @@ Task<http::Response> list_messages(chat::Conversations& conversations, UserId us
   }
   auto response = json_reply(200, "");
   if (with_conversation) set_entity_tag(response, page.conversation);
+  bool from_the_first = selection.range.after == MessageId();
   selection.range.after = page.messages.back().id;
   auto rest = std::make_shared<Rest>(
-      Rest{conversations, std::move(user), id, selection.range, std::move(body), tail});
+      Rest{conversations, std::move(user), id, selection.range, std::move(body), tail, {}});
+  if (from_the_first) rest->counted = counted(page.messages);
   response.stream = [rest](http::BodyWriter& writer) { return stream_rest(rest, writer); };
   co_return response;
 }

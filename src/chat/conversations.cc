@@ -155,6 +155,10 @@ Task<store::MessagePage> Conversations::messages(UserId user, ConversationId id,
   return store_.list_messages(std::move(user), id, range);
 }
 
+Task<> Conversations::recount(UserId user, ConversationId id) {
+  return store_.recount(std::move(user), id);
+}
+
 Task<store::Message> Conversations::message(UserId user, ConversationId id, MessageId message) {
   auto found = co_await store_.get_message(std::move(user), id, message);
   if (!found) throw not_found();

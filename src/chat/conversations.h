@@ -44,6 +44,8 @@ class Conversations {
   Task<store::AppendedMessage> append(UserId user, ConversationId id, store::NewMessage message,
                                       std::optional<store::IdempotencyKey> key);
   Task<store::MessagePage> messages(UserId user, ConversationId id, store::MessageRange range);
+  // After all messages were read and message_count said another number (store/store.h).
+  Task<> recount(UserId user, ConversationId id);
   Task<store::Message> message(UserId user, ConversationId id, MessageId message);  // kNotFound
   Task<> remove_message(UserId user, ConversationId id, MessageId message);
 

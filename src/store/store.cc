@@ -15,6 +15,8 @@ std::tuple<std::int64_t, ConversationId> place_of(const Conversation& conversati
 
 Task<bool> Store::close() { co_return true; }
 
+Task<> Store::recount(UserId /*user*/, ConversationId /*id*/) { co_return; }
+
 Task<ActivityPage> Store::list_by_activity(UserId user, std::size_t limit,
                                            std::optional<ActivityPosition> after) {
   std::vector<Conversation> newest;

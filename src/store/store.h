@@ -72,6 +72,9 @@ class Store {
 
   // kNotFound when the conversation is not there.
   virtual Task<MessagePage> list_messages(UserId user, ConversationId id, MessageRange range) = 0;
+  // Counts the messages again and mends message_count, for a caller who has read them all and found
+  // another number. Nothing to do where no crash can leave a count behind. kNotFound.
+  virtual Task<> recount(UserId user, ConversationId id);
   virtual Task<std::optional<Message>> get_message(UserId user, ConversationId id,
                                                    MessageId message) = 0;
   // kNotFound; kConflict while the message is a running answer.

@@ -5,29 +5,30 @@ import { after, before, describe, test } from 'node:test';
 import { undoAll } from '../e2e/cleanup.mjs';
 import { startServer } from '../e2e/server.mjs';
 import { until } from '../e2e/wait.mjs';
-import { faults, startFaultyProxy } from './faulty_proxy.mjs';
-import { createTables, tableEnvironment, tableFlags, endpoint } from './tables.mjs';
+import { backgroundFaults, faults, startFaultyProxy } from './faulty_proxy.mjs';
+import { addMessages, countRows, createTables, endpoint, tableEnvironment, tableFlags } from './tables.mjs';
 
 const kLasting = ['throttled', 'done, then reset'];
 const kOutageMs = 1_500;  // of lasting faults, where the server itself goes on trying for longer
 const undo = [];
 let proxy;
+let tables;
 let patient;  // a client of a server that tries a call for longer than one fault lasts
 let hasty;    // a client of one that soon gives up
 
-async function startOnProxy(tables, callTimeout) {
+async function startOnProxy(callTimeout) {
   const server = await startServer({ env: tableEnvironment, args: [...tableFlags(tables, proxy.url),
-    '--dynamodb-timeout', '500ms', '--dynamodb-call-timeout', callTimeout, '--log-level', 'error'] });
+    '--dynamodb-timeout', '500ms', '--dynamodb-call-timeout', callTimeout, '--dynamodb-sweep-interval', '200ms', '--log-level', 'error'] });
   undo.push(() => server.close());
   return server.client('alice');
 }
 
 before(async () => {
-  const tables = await createTables();
+  tables = await createTables();
   proxy = await startFaultyProxy(endpoint);
   undo.push(() => proxy.close());
-  patient = await startOnProxy(tables, '10s');
-  hasty = await startOnProxy(tables, '400ms');
+  patient = await startOnProxy('10s');
+  hasty = await startOnProxy('400ms');
 });
 after(() => undoAll(undo));
 
@@ -241,4 +242,34 @@ test('while the answer cannot be saved the client hears so, and it is saved late
   assert.equal(messages.at(-1).status, 'running');
   proxy.heal();
   await checkRetries(requests['a turn'], hasty, state);
+});
+
+test('a whole read of many pages mends a count that a crash has left behind', async () => {
+  const { conversation_id: id } = await patient.createConversation();
+  await addMessages(tables, 'alice', id, 450);
+  const before = (await patient.get(`/conversations/${id}`, { expect: 200 })).json;
+  assert.equal(before.messages.length, 450);
+  const { conversation } = (await patient.get(`/conversations/${id}`, { expect: 200 })).json;
+  assert.equal(conversation.message_count, 450);
+  await patient.append(id, 'one more');
+  assert.equal((await patient.get(`/conversations/${id}`, { expect: 200 })).json.conversation.message_count, 451);
+});
+
+describe('a deletion is finished in the background', () => {
+  for (const fault of Object.keys(backgroundFaults)) {
+    test(`whichever of its calls is ${fault}`, async () => {
+      const kCalls = 6;
+      for (let nth = 1; nth <= kCalls; nth += 1) {
+        const { conversation_id: id } = await patient.createConversation();
+        await addMessages(tables, 'alice', id, 60);
+        const isOfBatch = fault === 'not all processed';
+        const matches = ({ operation, body }) => body.includes(id) && (isOfBatch ? operation === 'BatchWriteItem' : !['GetItem', 'DeleteItem'].includes(operation));
+        proxy.spoil(fault, nth, { matches });
+        await patient.delete(`/conversations/${id}`, { expect: [204, 503] });
+        await until(async () => await countRows(tables.messages, id) === 0, `the deletion, call ${nth}`);
+        proxy.heal();
+        await patient.get(`/conversations/${id}`, { expect: 404 });
+      }
+    });
+  }
 });

@@ -50,6 +50,20 @@ export const faults = {
   },
 };
 
+// And to a batch of writes: one of them is done, the others are given back.
+const kBatchFaults = {
+  'not all processed': async (response, carryOut, { body }) => {
+    const { RequestItems } = JSON.parse(body);
+    const left = Object.fromEntries(Object.entries(RequestItems).map(([table, rows]) => [table, rows.slice(1)]).filter(([, rows]) => rows.length > 0));
+    const few = Object.fromEntries(Object.entries(RequestItems).map(([table, rows]) => [table, rows.slice(0, 1)]));
+    const { headers } = await carryOut(JSON.stringify({ RequestItems: few }));
+    const answered = JSON.stringify({ UnprocessedItems: left });
+    const { 'x-amz-crc32': _, ...others } = headers;
+    answer(response, { status: 200, headers: { ...others, 'content-length': Buffer.byteLength(answered) }, body: answered });
+  },
+};
+export const backgroundFaults = { ...faults, ...kBatchFaults };
+
 class FaultyProxy {
   constructor(target) {
     this.target = new URL(target);
@@ -99,8 +113,8 @@ class FaultyProxy {
       const call = { operation: request.headers['x-amz-target']?.split('.')[1], body: body.toString() };
       this.calls.push(call);
       const fault = this.#faultOf(call);
-      const carryOut = () => this.#forward(request, body);
-      if (fault) await faults[fault](response, carryOut);
+      const carryOut = (instead = body) => this.#forward(request, instead);
+      if (fault) await backgroundFaults[fault](response, carryOut, call);
       else answer(response, await carryOut());
     } catch {
       reset(response);
@@ -118,15 +132,16 @@ class FaultyProxy {
   #forward(request, body) {
     return new Promise((resolve, reject) => {
       const { hostname, port } = this.target;
-      const options = { hostname, port, method: request.method, path: request.url, headers: request.headers, agent: this.agent };
+      const headers = { ...request.headers, 'content-length': body.length };
+      const options = { hostname, port, method: request.method, path: request.url, headers, agent: this.agent };
       const forwarded = http.request(options, (answered) => {
         const chunks = [];
         answered.on('data', (chunk) => chunks.push(chunk));
         answered.on('error', reject);
         answered.on('end', () => {
-          const { 'transfer-encoding': _, connection, ...headers } = answered.headers;
+          const { 'transfer-encoding': _, connection, ...others } = answered.headers;
           const whole = Buffer.concat(chunks);
-          resolve({ status: answered.statusCode, headers: { ...headers, 'content-length': whole.length }, body: whole });
+          resolve({ status: answered.statusCode, headers: { ...others, 'content-length': whole.length }, body: whole });
         });
       });
       forwarded.on('error', reject);

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { binary, cleanEnvironment, removeFolder, startServer, temporaryFolder } from '../e2e/server.mjs';
-import { endpoint } from './local.mjs';
+import { endpoint } from './tables.mjs';
 
 const run = promisify(execFile);
 const page = readFileSync(new URL('../../docs/dynamodb.md', import.meta.url), 'utf8');

@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { startServer } from '../e2e/server.mjs';
+import { runCommand, startServer, temporaryFolder } from '../e2e/server.mjs';
 import { until } from '../e2e/wait.mjs';
-import { credentials, endpoint, ownTables, tablesCommand } from './local.mjs';
+import { createTables, endpoint, ownTables, tableEnvironment, tableFlags, tablesCommand } from './tables.mjs';
 
 const page = readFileSync(new URL('../../docs/dynamodb.md', import.meta.url), 'utf8');
 
@@ -78,13 +79,12 @@ test('colloquy tables needs exactly its policy', async (t) => {
 });
 
 test('colloquy serve needs exactly its policy', async (t) => {
-  const tables = ownTables();
-  assert.equal((await tablesCommand('create', tables.flags)).code, 0);
+  const tables = await createTables();
   const policy = policyAfter('What `colloquy serve` needs', tables);
   const guard = await startGuard(t, policy);
   const server = await startServer({
     // With no tokens left, a repeat is looked up before anything is written.
-    args: ['--store', 'dynamodb', '--dynamodb-endpoint', guard.url, ...tables.flags, '--tokens-per-minute', '1'], env: credentials,
+    args: [...tableFlags(tables, guard.url), '--tokens-per-minute', '1'], env: tableEnvironment,
   });
   t.after(() => server.close());
   const client = await server.client('alice');
@@ -107,4 +107,39 @@ test('colloquy serve needs exactly its policy', async (t) => {
   }, 'the deletion');
   assert.ok(!server.logs().some(({ level }) => level === 'warning' || level === 'error'), server.stderr);
   assertExact(guard, policy);
+});
+
+test('UserUpdatedIndex needs exactly what comes on top', async (t) => {
+  const tables = await createTables('--updated-index');
+  const added = policyAfter('With `UserUpdatedIndex`', tables);
+  const guard = await startGuard(t, new Set([...policyAfter('What `colloquy serve` needs', tables), ...added]));
+  const server = await startServer({ args: [...tableFlags(tables, guard.url), '--updated-index'], env: tableEnvironment });
+  t.after(() => server.close());
+  const client = await server.client('alice');
+  const made = await client.createConversation();
+  await until(async () => (await client.get('/conversations?sort=updated', { expect: 200 })).json.length > 0, 'the index to follow');
+  assert.deepEqual((await client.get('/conversations?sort=updated', { expect: 200 })).json, [made]);
+  assert.deepEqual([...guard.refused], []);
+  assert.deepEqual([...added].filter((use) => !guard.used.has(use)), [], 'the policy allows what is never used');
+});
+
+test('colloquy migrate needs exactly its policies', async (t) => {
+  const tables = await createTables();
+  const data = temporaryFolder();
+  const server = await startServer({ data });
+  const client = await server.client('alice');
+  const { conversation_id: id } = await client.createConversation({ ttl_seconds: 3600 });
+  await client.append(id, 'a short text');
+  await client.append(id, 'a long text '.repeat(50_000));
+  await server.close();
+  const place = `dynamodb:${tables.conversations},${tables.messages}`;
+  const back = `rocksdb:${temporaryFolder()}`;
+  for (const [sentence, from, to] of [['to move into the tables', `rocksdb:${data}`, place], ['to move out of them', place, back]]) {
+    const policy = policyAfter(sentence, tables);
+    const guard = await startGuard(t, policy);
+    const { code, stderr } = await runCommand(['migrate', '--from', from, '--to', to, '--dynamodb-endpoint', guard.url,
+      '--progress', join(temporaryFolder(), 'progress')], { env: tableEnvironment });
+    assert.equal(code, 0, stderr);
+    assertExact(guard, policy);
+  }
 });

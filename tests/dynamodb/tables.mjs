@@ -1,50 +1,48 @@
-// Tables in the DynamoDB Local that COLLOQUY_TEST_DYNAMODB names, and raw calls of it.
+// Tables in the DynamoDB Local that with_local.sh has started for this test, and calls of it without the program's help.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { runCommand } from '../e2e/server.mjs';
 
 export const endpoint = process.env.COLLOQUY_TEST_DYNAMODB;
+assert.ok(endpoint, 'run it by tests/dynamodb/with_local.sh');
 
-// DynamoDB Local believes every signature, but wants one.
-const kHeaders = {
-  'Content-Type': 'application/x-amz-json-1.0',
-  Authorization: 'AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
-};
+export const tableEnvironment = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', AWS_REGION: 'us-east-1' };
+
+// DynamoDB Local wants to see a signature, and does not look at it.
+const kSignature = 'AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0';
 
 export async function callTables(operation, body) {
-  const response = await fetch(endpoint, { method: 'POST', body: JSON.stringify(body),
-    headers: { ...kHeaders, 'X-Amz-Target': `DynamoDB_20120810.${operation}` } });
-  const text = await response.text();
-  assert.equal(response.status, 200, `${operation}: ${text}`);
-  return JSON.parse(text);
-}
-
-const keys = (hash, range) => [{ AttributeName: hash, KeyType: 'HASH' }, { AttributeName: range, KeyType: 'RANGE' }];
-
-async function createTable(name, hash, range, index, numbered) {
-  const typed = (attribute, type) => ({ AttributeName: attribute, AttributeType: type });
-  await callTables('CreateTable', {
-    TableName: name, BillingMode: 'PAY_PER_REQUEST', KeySchema: keys(hash, range),
-    AttributeDefinitions: [typed(hash, 'S'), typed(range, 'S'), typed(numbered, 'N')],
-    GlobalSecondaryIndexes: [{ IndexName: index, KeySchema: keys(hash, numbered), Projection: { ProjectionType: 'KEYS_ONLY' } }],
+  const response = await fetch(endpoint, {
+    method: 'POST', body: JSON.stringify(body),
+    headers: { 'Content-Type': 'application/x-amz-json-1.0', 'X-Amz-Target': `DynamoDB_20120810.${operation}`, Authorization: kSignature },
   });
-  await callTables('UpdateTimeToLive', { TableName: name, TimeToLiveSpecification: { AttributeName: 'ttl', Enabled: true } });
+  const answer = await response.json();
+  assert.equal(response.status, 200, `${operation}: ${JSON.stringify(answer)}`);
+  return answer;
 }
 
-// Both tables, as the wire contract describes them, under names of their own: { conversations, messages }.
-export async function createTables() {
-  const name = randomUUID();
-  const names = { conversations: `${name}-conversations`, messages: `${name}-messages` };
-  await createTable(names.conversations, 'user_id', 'conversation_id', 'UserCreatedIndex', 'created_at');
-  await createTable(names.messages, 'conversation_id', 'message_id', 'ConversationTimeIndex', 'timestamp');
-  return names;
+// The names of two tables of a test's own, and the flags that say so: { conversations, messages, flags }.
+export function ownTables() {
+  const id = randomUUID();
+  const names = { conversations: `${id}-conversations`, messages: `${id}-messages` };
+  const flags = ['--dynamodb-conversations-table', names.conversations, '--dynamodb-messages-table', names.messages];
+  return { ...names, flags };
 }
 
-// What makes a server keep its conversations there: flags and environment.
-export const tableFlags = (names, url = endpoint) => [
-  '--store', 'dynamodb', '--dynamodb-endpoint', url,
-  '--dynamodb-conversations-table', names.conversations, '--dynamodb-messages-table', names.messages,
-];
-export const tableEnvironment = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', AWS_REGION: 'us-east-1' };
+export function tablesCommand(action, flags = [], { at = endpoint, env = {} } = {}) {
+  return runCommand(['tables', action, '--dynamodb-endpoint', at, ...flags], { env: { ...tableEnvironment, ...env } });
+}
+
+// Such tables, made.
+export async function createTables(...options) {
+  const tables = ownTables();
+  const { code, stderr } = await tablesCommand('create', [...tables.flags, ...options]);
+  assert.equal(code, 0, stderr);
+  return tables;
+}
+
+// What makes a server keep its conversations there.
+export const tableFlags = ({ flags }, url = endpoint) => ['--store', 'dynamodb', '--dynamodb-endpoint', url, ...flags];
 
 // How many rows stand under a hash key of the table of messages.
 export async function countRows(table, hash) {
@@ -58,4 +56,28 @@ export async function countRows(table, hash) {
     start = page.LastEvaluatedKey;
   } while (start);
   return count;
+}
+
+// Puts messages of an hour ago into a conversation, past the server: its count does not know them.
+export async function addMessages(tables, user, conversation, count) {
+  const made = Date.now() - 3_600_000;
+  const row = (i) => ({ PutRequest: { Item: {
+    conversation_id: { S: conversation }, message_id: { S: orderedId(made, i) }, user_id: { S: user },
+    role: { S: 'user' }, content: { S: `message ${i}` }, timestamp: { N: String(Math.floor(made / 1000)) } } } });
+  let next = 0;
+  const writers = Array.from({ length: 16 }, async () => {
+    while (next < count) {
+      const from = next;
+      next = Math.min(count, from + 25);
+      const rows = Array.from({ length: next - from }, (_, i) => row(from + i));
+      await callTables('BatchWriteItem', { RequestItems: { [tables.messages]: rows } });
+    }
+  });
+  await Promise.all(writers);
+}
+
+// A UUID of version 7; of the same millisecond the one with the lower number comes first.
+function orderedId(milliseconds, number) {
+  const time = milliseconds.toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${number.toString(16).padStart(12, '0')}`;
 }

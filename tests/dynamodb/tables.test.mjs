@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { removeFolder, runCommand, startServer, temporaryFolder } from '../e2e/server.mjs';
 import { until } from '../e2e/wait.mjs';
-import { credentials, dynamodb, endpoint, ownTables, tablesCommand } from './local.mjs';
+import { callTables, endpoint, ownTables, tableEnvironment, tablesCommand } from './tables.mjs';
 
 async function made(flags) {
   const { code, stderr } = await tablesCommand('create', flags);
@@ -20,7 +20,7 @@ async function refusal(args, { env = {} } = {}) {
   const data = join(folder, 'data');
   const { code, stdout, stderr } = await runCommand(
     ['serve', '--store', 'dynamodb', '--data', data, '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', ...args],
-    { env: { ...credentials, ...env } });
+    { env: { ...tableEnvironment, ...env } });
   assert.equal(code, 1, `${stdout}\n${stderr}`);
   assert.equal(stdout, '');
   assert.ok(!existsSync(data), 'the data folder was made');
@@ -38,10 +38,10 @@ describe('colloquy tables', () => {
     for (const table of [conversations, messages]) {
       assert.match(first.stdout, new RegExp(`^${table}: is being made$`, 'm'));
       assert.match(first.stdout, new RegExp(`^${table}: active$`, 'm'));
-      const { Table } = await dynamodb('DescribeTable', { TableName: table });
+      const { Table } = await callTables('DescribeTable', { TableName: table });
       assert.equal(Table.BillingModeSummary.BillingMode, 'PAY_PER_REQUEST');
       assert.deepEqual(Table.GlobalSecondaryIndexes.map((index) => index.Projection), [{ ProjectionType: 'KEYS_ONLY' }]);
-      const { TimeToLiveDescription } = await dynamodb('DescribeTimeToLive', { TableName: table });
+      const { TimeToLiveDescription } = await callTables('DescribeTimeToLive', { TableName: table });
       assert.deepEqual(TimeToLiveDescription, { TimeToLiveStatus: 'ENABLED', AttributeName: 'ttl' });
     }
     const again = await tablesCommand('create', flags);
@@ -59,7 +59,7 @@ describe('colloquy tables', () => {
     assert.equal(missing.stdout.match(/^error: .* is missing$/gm).length, 3, missing.stdout);
     await made([...flags, '--updated-index']);
     assert.equal((await tablesCommand('check', [...flags, '--updated-index'])).code, 0);
-    const { Table } = await dynamodb('DescribeTable', { TableName: conversations });
+    const { Table } = await callTables('DescribeTable', { TableName: conversations });
     assert.deepEqual(Table.GlobalSecondaryIndexes.map((index) => index.IndexName).sort(), ['UserCreatedIndex', 'UserUpdatedIndex']);
   });
 
@@ -69,11 +69,11 @@ describe('colloquy tables', () => {
     assert.equal(nothing.code, 1);
     assert.match(nothing.stdout, new RegExp(`^error: +${conversations}: there is no such table$`, 'm'));
     const command = nothing.stdout.match(/^What is missing is made by: colloquy (.*)$/m)[1].split(' ');
-    assert.equal((await runCommand(command, { env: credentials })).code, 0);
+    assert.equal((await runCommand(command, { env: tableEnvironment })).code, 0);
     const well = await tablesCommand('check', flags);
     assert.equal(well.code, 0, well.stdout);
     assert.match(well.stdout, /^warning: .*DescribeContinuousBackups$/m);
-    await dynamodb('PutItem', { TableName: messages, Item: { conversation_id: { S: crypto.randomUUID() }, message_id: { S: crypto.randomUUID() } } });
+    await callTables('PutItem', { TableName: messages, Item: { conversation_id: { S: crypto.randomUUID() }, message_id: { S: crypto.randomUUID() } } });
     const foreign = await tablesCommand('check', flags);
     assert.equal(foreign.code, 1);
     assert.match(foreign.stdout, new RegExp(`^error: +${messages}: .*colloquy migrate`, 'm'));
@@ -86,7 +86,7 @@ describe('colloquy tables', () => {
     assert.equal(code, 0);
     const said = JSON.parse(stdout);
     assert.deepEqual(Object.keys(said), [conversations, messages]);
-    assert.deepEqual(said[messages].Table, (await dynamodb('DescribeTable', { TableName: messages })).Table);
+    assert.deepEqual(said[messages].Table, (await callTables('DescribeTable', { TableName: messages })).Table);
     assert.equal(said[messages].TimeToLive.TimeToLiveStatus, 'ENABLED');
   });
 
@@ -97,7 +97,7 @@ describe('colloquy tables', () => {
       assert.match(stderr, /^colloquy: The tables cannot be reached right now\. \(DescribeTable: .*refused.*\)\n$/);
     }
     const { flags, messages } = ownTables();
-    await dynamodb('CreateTable', { TableName: messages, BillingMode: 'PAY_PER_REQUEST',
+    await callTables('CreateTable', { TableName: messages, BillingMode: 'PAY_PER_REQUEST',
       AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }], KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }] });
     const { code, stderr } = await tablesCommand('create', flags);
     assert.equal(code, 1);
@@ -112,8 +112,8 @@ describe('serve --store dynamodb', () => {
     assert.match(said, new RegExp(`^  ${conversations}: there is no such table\n  ${messages}: there is no such table$`, 'm'));
     const command = said.match(/^Make them by: colloquy (.*)$/m)[1].split(' ');
     assert.deepEqual(command, ['tables', 'create', ...at(flags)]);
-    assert.equal((await runCommand(command, { env: credentials })).code, 0);
-    const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags)], env: credentials });
+    assert.equal((await runCommand(command, { env: tableEnvironment })).code, 0);
+    const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags)], env: tableEnvironment });
     t.after(() => server.close());
     const client = await server.client('alice');
     await client.post('/conversations', {}, { expect: 201 });
@@ -122,10 +122,10 @@ describe('serve --store dynamodb', () => {
   test('refuses tables of another shape, and the rows of the source system', async () => {
     const { flags, messages } = ownTables();
     await made(flags);
-    await dynamodb('PutItem', { TableName: messages, Item: { conversation_id: { S: crypto.randomUUID() }, message_id: { S: crypto.randomUUID() } } });
+    await callTables('PutItem', { TableName: messages, Item: { conversation_id: { S: crypto.randomUUID() }, message_id: { S: crypto.randomUUID() } } });
     assert.match(await refusal(at(flags)), /colloquy migrate[^]*colloquy tables check/);
-    await dynamodb('DeleteTable', { TableName: messages });
-    await dynamodb('CreateTable', { TableName: messages, BillingMode: 'PAY_PER_REQUEST',
+    await callTables('DeleteTable', { TableName: messages });
+    await callTables('CreateTable', { TableName: messages, BillingMode: 'PAY_PER_REQUEST',
       AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'N' }], KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }] });
     assert.match(await refusal(at(flags)), /its key is \(id\) and must be/);
   });
@@ -133,8 +133,8 @@ describe('serve --store dynamodb', () => {
   test('starts with what it can do without, and logs it', async (t) => {
     const { flags, conversations } = ownTables();
     await made([...flags, '--no-secondary-indexes']);
-    await dynamodb('UpdateTimeToLive', { TableName: conversations, TimeToLiveSpecification: { Enabled: false, AttributeName: 'ttl' } });
-    const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags)], env: credentials });
+    await callTables('UpdateTimeToLive', { TableName: conversations, TimeToLiveSpecification: { Enabled: false, AttributeName: 'ttl' } });
+    const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags)], env: tableEnvironment });
     t.after(() => server.close());
     const warning = await until(() => server.logs().find((line) => line.event === 'tables.unusual'), 'a warning');
     assert.equal(warning.table, conversations);
@@ -161,8 +161,8 @@ describe('serve --store dynamodb', () => {
     const { flags, conversations, messages } = ownTables();
     await made(flags);
     const id = '01890a5d-ac96-774b-bcce-b302099a8057';
-    await dynamodb('PutItem', { TableName: conversations, Item: { user_id: { S: 'alice' }, conversation_id: { S: id } } });
-    const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags)], env: credentials });
+    await callTables('PutItem', { TableName: conversations, Item: { user_id: { S: 'alice' }, conversation_id: { S: id } } });
+    const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags)], env: tableEnvironment });
     t.after(() => server.close());
     const metrics = await until(async () => {
       const text = await (await fetch(`${server.adminUrl}/metrics`)).text();

@@ -1,4 +1,6 @@
-// Many rows put at once. Thread-safe.
+// Many rows written at once: as many to a call as the service allows, and what it leaves undone is
+// sent again, later each time. Thread-safe. Both throw kUnavailable when the tables stay too busy,
+// with any part of the rows done.
 #pragma once
 
 #include <string>
@@ -9,9 +11,11 @@
 
 namespace colloquy::store::dynamodb {
 
-// Puts the rows, each the JSON of an item, in place of what has their keys, as many to a call as
-// the service allows; what it leaves undone is sent again, later each time. No two rows have the
-// same key. Throws kUnavailable when the tables stay too busy, with any part of the rows written.
+// Puts the rows, each the JSON of an item, in place of what has their keys. No two have the same.
+// Patient: for a copy that nobody waits for.
 Task<> put_rows(Client& client, std::string table, std::vector<std::string> items);
+
+// Erases the rows of these keys, each the JSON of a key; one that is not there is no error.
+Task<> erase_rows(Client& client, std::string table, std::vector<std::string> keys);
 
 }  // namespace colloquy::store::dynamodb

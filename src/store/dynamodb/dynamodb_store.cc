@@ -5,7 +5,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <random>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -14,6 +13,7 @@
 #include "store/dynamodb/message_reader.h"
 #include "store/dynamodb/message_writer.h"
 #include "store/dynamodb/purger.h"
+#include "store/dynamodb/recount.h"
 #include "store/dynamodb/renewer.h"
 #include "store/dynamodb/table_sizes.h"
 #include "store/dynamodb/turn_writer.h"
@@ -31,8 +31,6 @@ namespace {
 constexpr auto kCloseBound = std::chrono::seconds(8);
 constexpr int kUpdateTries = 40;
 constexpr std::int64_t kUpdatePauseMs = 60;
-// What was written this short a time ago may not be counted yet by who wrote it.
-constexpr std::int64_t kInFlightSeconds = 120;
 // Changes that a mended count may have in it while whoever made them may yet want to count them.
 constexpr std::size_t kRememberedMost = 200;
 
@@ -61,36 +59,6 @@ Conversation patched(Conversation conversation, const ConversationPatch& patch,
   if (patch.system_prompt) conversation.system_prompt = *patch.system_prompt;
   if (patch.ttl_seconds) conversation.ttl_seconds = *patch.ttl_seconds;
   return conversation;
-}
-
-// What all messages of a conversation, seen at one moment, say of its count.
-struct Recount {
-  std::int64_t count = 0;         // without the turns that run: their end counts them
-  std::set<std::string> changes;  // that are in the count, and that somebody may yet want to add
-};
-
-Recount recount(const std::vector<MessageItem>& items, std::int64_t now_s) {
-  Recount result;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const auto& item = items[i];
-    bool asks = item.reply && i + 1 < items.size() && items[i + 1].message.id == item.reply->id;
-    if (asks && items[i + 1].message.status == MessageStatus::kRunning) {
-      ++i;  // a turn that runs
-      continue;
-    }
-    if (item.message.status == MessageStatus::kRunning) {
-      --result.count;  // its prompt was deleted, and so counted off before it was counted
-      continue;
-    }
-    ++result.count;
-    // Nobody goes on trying for long after a lease.
-    auto last_s = item.running ? item.running->lease_until_s : item.message.timestamp_s;
-    if (last_s + kInFlightSeconds < now_s) continue;
-    // An answer is counted with its prompt, under the prompt's id.
-    bool answers = i > 0 && items[i - 1].reply && items[i - 1].reply->id == item.message.id;
-    result.changes.insert((answers ? items[i - 1] : item).message.id.to_string());
-  }
-  return result;
 }
 
 std::vector<Message> messages_of(std::vector<MessageItem> items) {
@@ -126,17 +94,16 @@ struct DynamoDbStore::Impl {
     co_return std::move(found->conversation);
   }
 
-  // A conversation whose count does not say what was seen, after a crash between two writes.
-  Task<> mend(Conversation& conversation, const std::vector<MessageItem>& items) {
-    auto seen = recount(items, clock.now_s());
-    auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(seen.count, 0));
+  // Sets the count to what was seen, where a crash between two writes has left it behind.
+  Task<> mend(Conversation& conversation, const dynamodb::Recount& seen) {
+    auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(seen.count(), 0));
     if (count == conversation.message_count) co_return;
     // Too much going on to remember it all. The next read will find it quieter.
-    if (seen.changes.size() > kRememberedMost) co_return;
+    if (seen.changes().size() > kRememberedMost) co_return;
     auto mended = conversation;
     mended.message_count = count;
     ++mended.version;
-    std::vector<std::string> changes(seen.changes.begin(), seen.changes.end());
+    std::vector<std::string> changes(seen.changes().begin(), seen.changes().end());
     bool done = co_await rows->mend(mended, std::move(changes));
     if (done) conversation = std::move(mended);
   }
@@ -309,12 +276,37 @@ Task<MessagePage> DynamoDbStore::list_messages(UserId user, ConversationId id, M
   auto& [conversation, rows] = both;
   if (!conversation) throw not_found();
   bool from_the_first = !range.before && (!range.after || *range.after == MessageId());
-  if (from_the_first && !rows.more) co_await impl_->mend(*conversation, rows.items);
+  if (from_the_first && !rows.more) {
+    dynamodb::Recount seen(impl_->clock.now_s());
+    seen.add(rows.items);
+    seen.end();
+    co_await impl_->mend(*conversation, seen);
+  }
   MessagePage page;
   page.conversation = std::move(*conversation);
   page.more = rows.more;
   page.messages = messages_of(std::move(rows.items));
   co_return page;
+}
+
+Task<> DynamoDbStore::recount(UserId user, ConversationId id) {
+  OperationTimer timer(impl_->operations.list_messages);
+  // Mended only as it was before its messages were read: what changes it meanwhile stands.
+  auto conversation = co_await impl_->conversation(std::move(user), id);
+  if (!conversation) throw not_found();
+  dynamodb::Recount seen(impl_->clock.now_s());
+  MessageRange range;
+  range.limit = limits::kPageMax;
+  range.after = MessageId();
+  bool more = true;
+  while (more) {
+    auto page = co_await impl_->reader.page(id, range);
+    seen.add(page.items);
+    if (!page.items.empty()) range.after = page.items.back().message.id;
+    more = page.more;
+  }
+  seen.end();
+  co_await impl_->mend(*conversation, seen);
 }
 
 Task<std::optional<Message>> DynamoDbStore::get_message(UserId user, ConversationId id,

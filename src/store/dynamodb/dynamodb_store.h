@@ -59,6 +59,7 @@ class DynamoDbStore final : public Store {
   Task<AppendedMessage> append_message(UserId user, ConversationId id, NewMessage message,
                                        std::optional<IdempotencyKey> key) override;
   Task<MessagePage> list_messages(UserId user, ConversationId id, MessageRange range) override;
+  Task<> recount(UserId user, ConversationId id) override;
   Task<std::optional<Message>> get_message(UserId user, ConversationId id,
                                            MessageId message) override;
   Task<> delete_message(UserId user, ConversationId id, MessageId message) override;

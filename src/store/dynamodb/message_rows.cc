@@ -4,9 +4,10 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/pause.h"
+#include "base/text.h"
 #include "store/dynamodb/answers.h"
 #include "store/dynamodb/attributes.h"
+#include "store/dynamodb/batch_write.h"
 #include "store/dynamodb/refusals.h"
 #include "store/dynamodb/rows.h"
 
@@ -15,15 +16,12 @@ namespace {
 
 // An item may have 400 KB with its names and everything else in it.
 constexpr std::size_t kPartBytes = 300'000;
-constexpr std::size_t kBatch = 25;  // rows of one BatchWriteItem
 constexpr std::int64_t kErasedAtOnce = 500;
 
 // How much of `text` goes into one part: whole characters.
 std::size_t part_size(std::string_view text) {
-  if (text.size() <= kPartBytes) return text.size();
-  std::size_t size = kPartBytes;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
-  return size == 0 ? kPartBytes : size;
+  auto size = cut_utf8(text, kPartBytes).size();
+  return size == 0 ? std::min(text.size(), kPartBytes) : size;
 }
 
 std::string range_condition(Request& request, const Rows::MessageQuery& query) {
@@ -154,36 +152,20 @@ Task<bool> Rows::erase_message(ConversationId conversation, MessageId id, std::s
   std::vector<Row> rows;
   auto hash = parts_hash_key(conversation, id);
   for (std::size_t i = 0; i < parts; ++i) rows.push_back({hash, part_range_key(i)});
-  co_await erase_rows(std::move(rows));
+  co_await erase_all(rows);
   co_return outcome.done || outcome.after_lost_answer;
 }
 
-// What the service leaves undone of a batch is sent again, later each time.
-Task<> Rows::erase_rows(std::vector<Row> rows) {
-  for (std::size_t at = 0; at < rows.size(); at += kBatch) {
-    auto end = std::min(rows.size(), at + kBatch);
-    std::string requests;
-    JsonWriter json(requests);
-    json.begin_object().key(names_.messages).begin_array();
-    for (auto row = at; row < end; ++row) {
-      json.begin_object().key("DeleteRequest").begin_object().key("Key").begin_object();
-      AttributeWriter(json)
-          .string("conversation_id", rows[row].hash)
-          .string("message_id", rows[row].range);
-      json.end_object().end_object().end_object();
-    }
-    json.end_array().end_object();
-    for (int tries = 1; !requests.empty(); ++tries) {
-      auto answer = co_await checked_call(
-          client_, "BatchWriteItem",
-          R"({"ReturnConsumedCapacity":"INDEXES","RequestItems":)" + requests + "}");
-      const auto* left = answer.body.if_contains("UnprocessedItems");
-      if (left == nullptr || !left->is_object() || left->get_object().empty()) break;
-      if (tries == kBatchTries) throw unavailable("The tables are too busy right now.");
-      requests = boost::json::serialize(*left);
-      co_await pause(batch_delay(tries));
-    }
+Task<> Rows::erase_all(const std::vector<Row>& rows) {
+  std::vector<std::string> keys;
+  keys.reserve(rows.size());
+  for (const auto& row : rows) {
+    JsonWriter json(keys.emplace_back());
+    json.begin_object();
+    AttributeWriter(json).string("conversation_id", row.hash).string("message_id", row.range);
+    json.end_object();
   }
+  return erase_rows(client_, names_.messages, std::move(keys));
 }
 
 Task<> Rows::set_removal_of(Row row, std::optional<std::int64_t> ttl) {
@@ -228,8 +210,8 @@ Task<std::size_t> Rows::erase_some_messages(ConversationId id) {
     }
   }
   auto count = heads.size();
-  co_await erase_rows(std::move(parts));
-  co_await erase_rows(std::move(heads));
+  co_await erase_all(parts);
+  co_await erase_all(heads);
   co_return count;
 }
 

@@ -136,7 +136,7 @@ class Rows {
   Task<std::optional<boost::json::object>> get(std::string body);
   Task<std::map<ConversationId, ConversationItem>> conversations_of(
       UserId user, std::vector<ConversationId> ids);
-  Task<> erase_rows(std::vector<Row> rows);
+  Task<> erase_all(const std::vector<Row>& rows);
   Task<> write_parts(MessageItem& item);
   Task<> set_removal_of(Row row, std::optional<std::int64_t> ttl);
 
