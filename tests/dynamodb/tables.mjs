@@ -58,6 +58,14 @@ export async function countRows(table, hash) {
   return count;
 }
 
+// Whether any stands there.
+export async function hasRows(table, hash) {
+  const { Count } = await callTables('Query', {
+    TableName: table, Select: 'COUNT', ConsistentRead: true, Limit: 1,
+    KeyConditionExpression: 'conversation_id = :hash', ExpressionAttributeValues: { ':hash': { S: hash } } });
+  return Count > 0;
+}
+
 // Puts messages of an hour ago into a conversation, past the server: its count does not know them.
 export async function addMessages(tables, user, conversation, count) {
   const made = Date.now() - 3_600_000;

@@ -34,8 +34,8 @@ void check_request(const http::Request& request) {
   for (const http::Header& header : request.headers) {
     COLLOQUY_CHECK(http::is_token(header.name));
     COLLOQUY_CHECK(header.value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
-    if (equals_ignoring_case(header.name, "Content-Length")) ++lengths;
-    if (equals_ignoring_case(header.name, "Transfer-Encoding")) ++lengths;
+    if (colloquy::equals_ignoring_case(header.name, "Content-Length")) ++lengths;
+    if (colloquy::equals_ignoring_case(header.name, "Transfer-Encoding")) ++lengths;
   }
   COLLOQUY_CHECK(lengths <= 1);
 }

@@ -29,7 +29,8 @@ void check_coding(std::string_view text) {
     const auto decoded = http::percent_decode(text, plus_is_space);
     if (!decoded) continue;
     COLLOQUY_CHECK(decoded->find('\0') == std::string::npos);
-    COLLOQUY_CHECK(http::percent_decode(percent_encode(*decoded), plus_is_space) == decoded);
+    COLLOQUY_CHECK(http::percent_decode(colloquy::percent_encode(*decoded), plus_is_space) ==
+                   decoded);
   }
 }
 
