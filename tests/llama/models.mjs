@@ -1,5 +1,4 @@
 // Servers with a model in the process, and what their metrics say of it.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { rawRequest } from '../e2e/client.mjs';
 import { temporaryFolder } from '../e2e/server.mjs';
@@ -10,9 +9,7 @@ let folder = process.env.COLLOQUY_LLAMA_MODELS;
 
 export function modelFile(name) {
   folder ??= writeTestFiles(temporaryFolder());
-  const path = join(folder, `${name}.gguf`);
-  if (!existsSync(path)) writeTestFiles(folder);
-  return path;
+  return join(folder, `${name}.gguf`);
 }
 
 // One thread: more of them only get into each other's way with so small a model.
@@ -24,8 +21,8 @@ export function llamaFlags(name, { slots = 2, context = 2048, queue, messages } 
   return flags;
 }
 
-export function llamaServerOfTest(t, name, options = {}, others = {}) {
-  return serverOfTest(t, { args: llamaFlags(name, options), ...others });
+export function llamaServerOfTest(t, name, options) {
+  return serverOfTest(t, { args: llamaFlags(name, options) });
 }
 
 // The sum of a metric's samples, those with these labels.

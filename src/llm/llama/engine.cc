@@ -142,7 +142,7 @@ Engine::Engine(const ModelFile& model, EngineOptions options, telemetry::Metrics
   if (!context_) {
     throw Error(ErrorCode::kInvalid, "There is no memory for " + std::to_string(slots) +
                                          " contexts of " + std::to_string(options_.context_tokens) +
-                                         " tokens: " + complaints.last());
+                                         " tokens: " + complaints.first());
   }
   if (llama_pooling_type(context_.get()) > LLAMA_POOLING_TYPE_NONE ||
       llama_get_memory(context_.get()) == nullptr) {
@@ -243,7 +243,7 @@ void Engine::admit(std::shared_ptr<CompletionJob> job) {
   auto prompt = prompt_tokens(model_, request.messages, options_.context_tokens);
   // At least one token of the answer has to find room.
   if (prompt.size() >= options_.context_tokens) throw too_long(options_.context_tokens);
-  if (prompt.empty()) throw Error(ErrorCode::kInvalid, "The model has nothing to read.");
+  if (prompt.empty()) throw invalid_field("prompt", "is nothing that the model could read");
   job->set_prompt_tokens(prompt.size());
   const auto made_max = request.sampling.max_tokens
                             ? static_cast<std::size_t>(std::max(1, *request.sampling.max_tokens))

@@ -78,7 +78,7 @@ std::string check_gguf(const std::string& path) {
   check_magic(path);
   const LlamaComplaints complaints;
   const Gguf file(gguf_init_from_file(path.c_str(), {/*no_alloc=*/true, /*ctx=*/nullptr}));
-  if (!file) throw refused(path, "is broken or cut off: " + complaints.last());
+  if (!file) throw refused(path, "is broken or cut off: " + complaints.first());
   const auto architecture = text_of(file.get(), "general.architecture");
   if (!architecture) throw refused(path, "does not say of which architecture its model is");
   if (text_of(file.get(), "general.type").value_or("model") != "model") {

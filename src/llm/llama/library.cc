@@ -59,7 +59,9 @@ void start_llama() {
 
 LlamaComplaints::LlamaComplaints() : outer_(std::exchange(complaints, this)) {}
 LlamaComplaints::~LlamaComplaints() { complaints = outer_; }
-std::string LlamaComplaints::last() const { return last_; }
-void LlamaComplaints::add(std::string line) { last_ = std::move(line); }
+std::string LlamaComplaints::first() const { return first_; }
+void LlamaComplaints::add(std::string line) {
+  if (first_.empty()) first_ = std::move(line);
+}
 
 }  // namespace colloquy::llm

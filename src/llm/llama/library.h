@@ -18,13 +18,13 @@ class LlamaComplaints {
   ~LlamaComplaints();
   LlamaComplaints(const LlamaComplaints&) = delete;
   LlamaComplaints& operator=(const LlamaComplaints&) = delete;
-  // The last one, without the name of the function that wrote it; empty: none.
-  std::string last() const;
+  // The first one, without the name of the function that wrote it; empty: none.
+  std::string first() const;
 
   void add(std::string line);
 
  private:
-  std::string last_;
+  std::string first_;
   LlamaComplaints* outer_;
 };
 

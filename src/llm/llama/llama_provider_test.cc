@@ -222,7 +222,7 @@ TEST_F(LlamaProviderTest, TokensAreCountedByItsOwnTokenizer) {
 }
 
 TEST_F(LlamaProviderTest, AContextThatTheModelDoesNotHaveIsRefused) {
-  EXPECT_THROW(open("tiny", {.slots = 1, .context_tokens = 8192}), Error);
+  EXPECT_THROW(open("tiny", {.slots = 1, .context_tokens = 16385}), Error);
 }
 
 TEST_F(LlamaProviderTest, ItsEndFailsWhatStillRuns) {

@@ -21,7 +21,7 @@ llama_model* load(const std::string& path) {
   const LlamaComplaints complaints;
   auto parameters = llama_model_default_params();
   auto* model = llama_model_load_from_file(path.c_str(), parameters);
-  if (model == nullptr) throw refused(path, "cannot be loaded: " + complaints.last());
+  if (model == nullptr) throw refused(path, "cannot be loaded: " + complaints.first());
   return model;
 }
 
@@ -56,7 +56,7 @@ std::size_t ModelFile::count_tokens(std::string_view text) const {
 
 std::vector<Token> ModelFile::tokenize(std::string_view text, bool beginning, bool control) const {
   if (text.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max() / 2)) {
-    throw Error(ErrorCode::kInvalid, "The text is too long for the model.");
+    throw invalid_field("prompt", "is too long for the model");
   }
   const auto bytes = static_cast<std::int32_t>(text.size());
   std::vector<Token> tokens(text.size() / 2 + 16);
@@ -68,7 +68,7 @@ std::vector<Token> ModelFile::tokenize(std::string_view text, bool beginning, bo
       return tokens;
     }
     if (count == std::numeric_limits<std::int32_t>::min()) {
-      throw Error(ErrorCode::kInvalid, "The text is too long for the model.");
+      throw invalid_field("prompt", "is too long for the model");
     }
     tokens.resize(static_cast<std::size_t>(-count));
   }

@@ -23,7 +23,7 @@ std::string refusal_of(const std::string& path) {
 TEST(ModelFileTest, AGoodFileHasItsNameContextAndTemplate) {
   const ModelFile model(model_path("tiny"));
   EXPECT_EQ(model.name(), "tiny");
-  EXPECT_EQ(model.trained_tokens(), 4096);
+  EXPECT_EQ(model.trained_tokens(), 16384);
   EXPECT_THAT(model.chat_template(), HasSubstr("<|im_start|>"));
 }
 

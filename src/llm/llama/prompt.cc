@@ -35,7 +35,7 @@ std::string apply_template(const ModelFile& model, const std::vector<ChatMessage
     const auto size =
         llama_chat_apply_template(model.chat_template().c_str(), chat.data(), chat.size(), true,
                                   text.data(), static_cast<std::int32_t>(text.size()));
-    if (size < 0) throw Error(ErrorCode::kInvalid, "The model has no form for this conversation.");
+    if (size < 0) throw invalid_field("prompt", "cannot be put into the model's chat template");
     const bool fits = static_cast<std::size_t>(size) <= text.size();
     text.resize(static_cast<std::size_t>(size));
     if (fits) return text;
@@ -92,8 +92,10 @@ std::vector<Token> tokenize_apart(const ModelFile& model,
 }  // namespace
 
 Error too_long(std::size_t tokens_max) {
-  return {ErrorCode::kInvalid, "The conversation is too long for the model, whose context holds " +
-                                   std::to_string(tokens_max) + " tokens."};
+  return Error(ErrorCode::kInvalid,
+               "The conversation is too long for the model, whose context holds " +
+                   std::to_string(tokens_max) + " tokens.")
+      .with_field("prompt", "makes the conversation longer than the model's context");
 }
 
 std::vector<Token> prompt_tokens(const ModelFile& model, const std::vector<ChatMessage>& messages,
