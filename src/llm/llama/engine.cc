@@ -155,19 +155,24 @@ Engine::Engine(const ModelFile& model, EngineOptions options, telemetry::Metrics
   thread_ = std::thread([this] { run(); });
 }
 
-Engine::~Engine() {
+void Engine::stop() {
   {
     std::scoped_lock lock(mutex_);
     ending_ = true;
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+}
+
+Engine::~Engine() {
+  stop();
   context_.reset();  // before the threads that compute for it
 }
 
 void Engine::submit(std::shared_ptr<CompletionJob> job) {
   {
     std::scoped_lock lock(mutex_);
+    if (ending_) throw unavailable("The server is shutting down.");
     if (waiting_.size() >= options_.queue) forget_ended_waiters();
     if (waiting_.size() >= options_.queue) {
       throw unavailable("Too many answers wait for the language model.")

@@ -37,7 +37,6 @@ class Engine {
   // `model` outlives it. Throws Error(kInvalid) when the model has no such context or there is no
   // memory for it.
   Engine(const ModelFile& model, EngineOptions options, telemetry::Metrics& metrics);
-  // What still runs or waits fails with kUnavailable.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -46,6 +45,9 @@ class Engine {
   void submit(std::shared_ptr<CompletionJob> job);
   // A job was ended from outside.
   void notice();
+  // What still runs or waits fails with kUnavailable, and so does what comes later. From one
+  // thread.
+  void stop();
 
   std::size_t context_tokens() const { return options_.context_tokens; }
 

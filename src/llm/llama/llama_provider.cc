@@ -7,8 +7,16 @@
 
 #include "base/error.h"
 #include "llm/llama/completion_job.h"
+#include "llm/llama/model_file.h"
 
 namespace colloquy::llm {
+struct LlamaProvider::Shared {
+  Shared(const std::string& file, EngineOptions options, telemetry::Metrics& metrics)
+      : model(file), engine(model, options, metrics) {}
+  const ModelFile model;
+  Engine engine;
+};
+
 namespace {
 
 // The completion is over, however it ended: nothing of the caller's is touched any more.
@@ -28,15 +36,17 @@ struct Left {
 
 LlamaProvider::LlamaProvider(const std::string& file, EngineOptions options,
                              telemetry::Metrics& metrics)
-    : model_(file), models_{model_.name()}, engine_(model_, options, metrics) {}
+    : shared_(std::make_shared<Shared>(file, options, metrics)), models_{shared_->model.name()} {}
+
+LlamaProvider::~LlamaProvider() { shared_->engine.stop(); }
 
 std::size_t LlamaProvider::count_tokens(std::string_view text) const {
-  return model_.count_tokens(text);
+  return shared_->model.count_tokens(text);
 }
 
 std::optional<std::size_t> LlamaProvider::count_tokens(std::string_view /*model*/,
                                                        std::string_view text) {
-  return model_.count_tokens(text);
+  return shared_->model.count_tokens(text);
 }
 
 Task<CompletionResult> LlamaProvider::complete(CompletionRequest request, const TextSink& sink,
@@ -47,12 +57,13 @@ Task<CompletionResult> LlamaProvider::complete(CompletionRequest request, const 
   const boost::asio::any_io_executor executor = co_await boost::asio::this_coro::executor;
   if (cancellation.requested()) co_return CompletionResult{};
   auto job = std::make_shared<CompletionJob>(std::move(request), sink, executor);
-  engine_.submit(job);
-  cancellation.on_request([job = job.get(), this] {
+  const auto shared = shared_;
+  shared->engine.submit(job);
+  cancellation.on_request([job = job.get(), shared = shared.get()] {
     job->cancel();
-    engine_.notice();
+    shared->engine.notice();
   });
-  const Left left{cancellation, *job, engine_};
+  const Left left{cancellation, *job, shared->engine};
   co_return co_await job->wait();
 }
 

@@ -2,11 +2,11 @@
 // may run on many event loops; the model computes on a thread of its own.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "llm/llama/engine.h"
-#include "llm/llama/model_file.h"
 #include "llm/provider.h"
 #include "telemetry/metrics.h"
 
@@ -16,6 +16,8 @@ class LlamaProvider final : public Provider {
  public:
   // Blocks while the file is read. Throws Error(kInvalid) that says why it cannot be used.
   LlamaProvider(const std::string& file, EngineOptions options, telemetry::Metrics& metrics);
+  // What still runs or waits fails with kUnavailable.
+  ~LlamaProvider() override;
 
   // One: the file's name.
   const std::vector<std::string>& models() const override { return models_; }
@@ -27,9 +29,11 @@ class LlamaProvider final : public Provider {
                                   Cancellation& cancellation) override;
 
  private:
-  const ModelFile model_;
+  // A completion that is destroyed later than the provider still finds it.
+  struct Shared;
+
+  const std::shared_ptr<Shared> shared_;
   const std::vector<std::string> models_;
-  Engine engine_;
 };
 
 }  // namespace colloquy::llm
