@@ -85,6 +85,26 @@ const idOf = (text) => vocabulary.findIndex((token) => token.text === text);
 const byteId = (byte) => 3 + byte;
 const kImEnd = idOf('<|im_end|>');
 
+// The same bytes as GPT-2 writes them, and a tokenizer that matches regular expressions.
+function byteName(byte) {
+  const kept = (i) => (i >= 33 && i <= 126) || (i >= 161 && i <= 172) || i >= 174;
+  const before = Array.from({ length: byte }, (_, i) => i).filter((i) => !kept(i)).length;
+  return String.fromCodePoint(kept(byte) ? byte : 256 + before);
+}
+
+function withRegularExpressions(entries) {
+  const byteOf = (i) => i - byteId(0);
+  const isByte = (i) => byteOf(i) >= 0 && byteOf(i) < 256;
+  const other = ({ text, type }, i) => (type === 3 ? text : `<unused ${i}>`);
+  const changed = new Map([
+    ['tokenizer.ggml.model', 'gpt2'],
+    ['tokenizer.ggml.tokens', vocabulary.map((token, i) => (isByte(i) ? byteName(byteOf(i)) : other(token, i)))],
+    ['tokenizer.ggml.token_type', vocabulary.map(({ type }, i) => (isByte(i) ? 1 : type === 3 ? 3 : 5))],
+  ]);
+  return [...entries.map(([key, type, value]) => [key, type, changed.get(key) ?? value]),
+          ['tokenizer.ggml.pre', 'string', 'tekken'], ['tokenizer.ggml.merges', ['array', 'string'], ['q q']]];
+}
+
 function heads({ layers, width, feedForward, headCount, context }) {
   return [
     ['general.architecture', 'string', 'llama'], ['general.name', 'string', 'made for tests'],
@@ -186,6 +206,7 @@ export function testFiles() {
     tiny,
     bytes: gguf(bytes.entries, bytes.tensors),  // says bytes that are seldom whole characters
     scripted: gguf(scripted.entries, scripted.tensors),
+    regular_expressions: changed(withRegularExpressions(entries)),
     not_gguf: Buffer.from('This is no model at all.\n'),
     empty: Buffer.alloc(0),
     cut_in_its_head: tiny.subarray(0, 1000),

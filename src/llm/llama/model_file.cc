@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "llm/llama/gguf_check.h"
 #include "llm/llama/library.h"
+#include "llm/llama/long_words.h"
 
 namespace colloquy::llm {
 namespace {
@@ -54,23 +56,39 @@ std::size_t ModelFile::count_tokens(std::string_view text) const {
   return tokenize(text, false, false).size();
 }
 
+bool ModelFile::has_too_long_a_word(std::string_view text) const {
+  return llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_BPE && cut_long_words(text).size() > 1;
+}
+
 std::vector<Token> ModelFile::tokenize(std::string_view text, bool beginning, bool control) const {
+  std::vector<Token> tokens;
+  if (control || llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_BPE) {
+    add_tokens(tokens, text, beginning, control);
+    return tokens;
+  }
+  for (const auto piece : cut_long_words(text)) {
+    add_tokens(tokens, piece, std::exchange(beginning, false), false);
+  }
+  return tokens;
+}
+
+void ModelFile::add_tokens(std::vector<Token>& tokens, std::string_view text, bool beginning,
+                           bool control) const {
   if (text.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max() / 2)) {
     throw invalid_field("prompt", "is too long for the model");
   }
   const auto bytes = static_cast<std::int32_t>(text.size());
-  std::vector<Token> tokens(text.size() / 2 + 16);
+  const auto before = tokens.size();
+  auto room = text.size() / 2 + 16;
   for (;;) {
-    const auto count = llama_tokenize(vocab_, text.data(), bytes, tokens.data(),
-                                      static_cast<std::int32_t>(tokens.size()), beginning, control);
-    if (count >= 0) {
-      tokens.resize(static_cast<std::size_t>(count));
-      return tokens;
-    }
+    tokens.resize(before + room);
+    const auto count = llama_tokenize(vocab_, text.data(), bytes, tokens.data() + before,
+                                      static_cast<std::int32_t>(room), beginning, control);
+    if (count >= 0) return tokens.resize(before + static_cast<std::size_t>(count));
     if (count == std::numeric_limits<std::int32_t>::min()) {
       throw invalid_field("prompt", "is too long for the model");
     }
-    tokens.resize(static_cast<std::size_t>(-count));
+    room = static_cast<std::size_t>(-count);
   }
 }
 

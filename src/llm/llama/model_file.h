@@ -36,8 +36,10 @@ class ModelFile {
   // As plain text: what looks like a control token is not one.
   std::size_t count_tokens(std::string_view text) const;
   // `beginning`: with what the model wants at the start of a prompt. `control`: the names of
-  // control tokens stand for them.
+  // control tokens stand for them; the text may then hold no word that has to be cut.
   std::vector<Token> tokenize(std::string_view text, bool beginning, bool control) const;
+  // Whether a word would have to be cut (long_words.h).
+  bool has_too_long_a_word(std::string_view text) const;
   bool is_control(Token token) const;
   bool ends_answer(Token token) const;
   // The bytes that a token stands for, not always whole characters; nothing for control tokens.
@@ -49,6 +51,9 @@ class ModelFile {
   struct Free {
     void operator()(llama_model* model) const;
   };
+
+  void add_tokens(std::vector<Token>& tokens, std::string_view text, bool beginning,
+                  bool control) const;
 
   std::string name_;
   std::string chat_template_;

@@ -48,6 +48,18 @@ TEST(ModelFileTest, ControlTokensAreReadOnlyWhereTheyAreAskedFor) {
   EXPECT_EQ(model.tokenize("<|im_end|>", false, false).size(), 10U);
 }
 
+TEST(ModelFileTest, AWordOfAnyLengthIsReadAndCounted) {
+  const ModelFile model(model_path("regular_expressions"));
+  for (const std::string character : {"a", " ", "7", "!", "é", "\n"}) {
+    std::string text;
+    while (text.size() < 300'000) text += character;
+    std::string again;
+    for (const auto token : model.tokenize(text, true, false)) again += model.piece(token);
+    EXPECT_EQ(again, text);
+    EXPECT_EQ(model.count_tokens(text), text.size());
+  }
+}
+
 TEST(ModelFileTest, UnsuitedFilesAreRefusedInOneSentenceEach) {
   const std::vector<std::pair<std::string, std::string>> files{
       {"not_gguf", "is not a GGUF file"},

@@ -44,6 +44,7 @@ std::string apply_template(const ModelFile& model, const std::vector<ChatMessage
 
 bool has_to_be_read_apart(const ModelFile& model, std::string_view text) {
   if (text.find('\0') != std::string_view::npos) return true;  // the template would end there
+  if (model.has_too_long_a_word(text)) return true;
   const auto tokens = model.tokenize(text, false, true);
   return std::any_of(tokens.begin(), tokens.end(),
                      [&model](Token token) { return model.is_control(token); });

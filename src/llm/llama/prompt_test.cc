@@ -54,6 +54,18 @@ TEST_F(PromptTest, AMessageWithANulByteIsReadToItsEnd) {
   EXPECT_EQ(text_of(tokens), "user\n" + text + "\nassistant\n");
 }
 
+TEST_F(PromptTest, AMessageOfOneWordIsReadWhole) {
+  const ModelFile model(model_path("regular_expressions"));
+  const std::string word(100'000, 'x');
+  for (const auto& messages :
+       {std::vector<ChatMessage>{{Role::kUser, word}},
+        std::vector<ChatMessage>{{Role::kSystem, word}, {Role::kUser, "y"}}}) {
+    std::string text;
+    for (const auto token : prompt_tokens(model, messages, 200'000)) text += model.piece(token);
+    EXPECT_NE(text.find(word), std::string::npos);
+  }
+}
+
 TEST_F(PromptTest, WhatIsSurelyTooLongIsNotRead) {
   EXPECT_THROW(prompt_tokens(model_, {{Role::kUser, std::string(1'000'000, 'x')}}, 4096), Error);
 }
