@@ -75,8 +75,8 @@ class Provider {
 
   // How many tokens a text has, exactly or as an estimate; used to cut the context.
   virtual std::size_t count_tokens(std::string_view text) const = 0;
-  // The same by the tokenizer of one of models() (empty: the default), exactly; nullopt: the
-  // provider has no tokenizer.
+  // The same by the tokenizer of one of models() (empty: the default), exactly but of a very long
+  // text; nullopt: the provider has no tokenizer.
   virtual std::optional<std::size_t> count_tokens(std::string_view model, std::string_view text) {
     (void)model, (void)text;
     return std::nullopt;

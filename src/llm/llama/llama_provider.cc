@@ -1,11 +1,13 @@
 #include "llm/llama/llama_provider.h"
 
+#include <algorithm>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <memory>
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "llm/llama/completion_job.h"
 #include "llm/llama/model_file.h"
 
@@ -18,6 +20,15 @@ struct LlamaProvider::Shared {
 };
 
 namespace {
+
+// Counting is done on event loops, which must not be held up.
+constexpr std::size_t kCountedBytesMax = std::size_t{64} * 1024;
+
+std::size_t count(const ModelFile& model, std::string_view text) {
+  if (text.size() <= kCountedBytesMax) return model.count_tokens(text);
+  const auto beginning = cut_utf8(text, kCountedBytesMax);
+  return model.count_tokens(beginning) * text.size() / std::max<std::size_t>(1, beginning.size());
+}
 
 // The completion is over, however it ended: nothing of the caller's is touched any more.
 struct Left {
@@ -41,12 +52,12 @@ LlamaProvider::LlamaProvider(const std::string& file, EngineOptions options,
 LlamaProvider::~LlamaProvider() { shared_->engine.stop(); }
 
 std::size_t LlamaProvider::count_tokens(std::string_view text) const {
-  return shared_->model.count_tokens(text);
+  return count(shared_->model, text);
 }
 
 std::optional<std::size_t> LlamaProvider::count_tokens(std::string_view /*model*/,
                                                        std::string_view text) {
-  return shared_->model.count_tokens(text);
+  return count(shared_->model, text);
 }
 
 Task<CompletionResult> LlamaProvider::complete(CompletionRequest request, const TextSink& sink,

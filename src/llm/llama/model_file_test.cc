@@ -52,7 +52,7 @@ TEST(ModelFileTest, AWordOfAnyLengthIsReadAndCounted) {
   const ModelFile model(model_path("regular_expressions"));
   for (const std::string character : {"a", " ", "7", "!", "é", "\n"}) {
     std::string text;
-    while (text.size() < 300'000) text += character;
+    while (text.size() < 40'000) text += character;
     std::string again;
     for (const auto token : model.tokenize(text, true, false)) again += model.piece(token);
     EXPECT_EQ(again, text);
