@@ -3,12 +3,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { before, after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { startServer } from '../e2e/server.mjs';
 import { until } from '../e2e/wait.mjs';
 import { llamaFlags, modelFile } from './models.mjs';
 
-const kProgram = process.env.COLLOQUY_LLAMA_SERVER;
+const kProgram = process.env.COLLOQUY_LLAMA_SERVER ??
+  fileURLToPath(new URL('../../build/llama/lib/llama-server', import.meta.url));  // build_server.sh makes it
 const kConversations = [
   ['Hello there', 'And then?', 'the other thing in the theatre'],
   ['Grüße 👋 aus dem Zug', 'x'.repeat(300)],
