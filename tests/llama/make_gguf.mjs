@@ -216,6 +216,7 @@ export function testFiles() {
     no_vocabulary: changed(instead(entries.filter(([key]) => !key.startsWith('tokenizer.')), 'tokenizer.ggml.model', 'string', 'no_vocab')),
     embeddings: changed([...entries, ['llama.pooling_type', 'u32', 1]]),
     strange_architecture: changed(instead(entries, 'general.architecture', 'string', 'never-heard-of')),
+    not_numbers: gguf(entries, weights.map((one) => (one.name === 'output_norm.weight' ? { ...one, data: one.data.map(() => NaN) } : one))),
     missing_weights: gguf(entries, weights.slice(0, -3)),
   };
 }

@@ -239,6 +239,8 @@ void Engine::admit() {
       admit(job);
     } catch (const Error& error) {
       job->fail(error);
+    } catch (const std::exception& error) {
+      job->fail(no_model(error.what()));
     }
   }
 }
@@ -320,7 +322,7 @@ bool Engine::decode(Batch& batch) {
 void Engine::sample(Slot& slot) {
   auto& job = *slot.job;
   const auto* logits = llama_get_logits_ith(context_.get(), slot.output);
-  if (logits == nullptr || !std::isfinite(logits[0])) {
+  if (logits == nullptr || std::isnan(logits[0])) {
     job.fail(no_model("the model's file has made no numbers"));
     return;
   }

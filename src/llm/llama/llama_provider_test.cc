@@ -206,6 +206,26 @@ TEST_F(LlamaProviderTest, AConversationThatIsTooLongIsRefusedAndAnAnswerEndsWith
   EXPECT_EQ(result.prompt_tokens + result.completion_tokens, 257);  // the last one needs no room
 }
 
+TEST_F(LlamaProviderTest, EverySlotHasItsWholeContextWhateverItsSize) {
+  open("tiny", {.slots = 3, .context_tokens = 301});
+  std::vector<std::unique_ptr<Asked>> asked;
+  for (int i = 0; i < 6; ++i) asked.push_back(begin(greedy(std::string(200, 'x'), 1000)));
+  run();
+  for (const auto& one : asked) {
+    const auto result = one->result.get();
+    EXPECT_EQ(result.prompt_tokens + result.completion_tokens, 302);
+  }
+}
+
+TEST_F(LlamaProviderTest, AModelThatMakesNoNumbersFailsItsTurnsAndNothingElse) {
+  open("not_numbers");
+  for (const double temperature : {0.0, 1.0}) {
+    auto request = greedy("Hello there", 10);
+    request.sampling.temperature = temperature;
+    EXPECT_EQ(failure_of(*complete(request))->code(), ErrorCode::kUnavailable);
+  }
+}
+
 TEST_F(LlamaProviderTest, AnotherModelIsRefused) {
   open("tiny");
   auto request = greedy("x", 1);
