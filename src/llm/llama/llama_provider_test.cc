@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 class LlamaProviderTest : public ::testing::Test {
  protected:
   void open(const std::string& name, EngineOptions options) {
-    options.threads = 1;
+    if (options.threads == 0) options.threads = 1;
     provider_.reset();
     metrics_ = std::make_unique<telemetry::Metrics>();
     provider_ = std::make_unique<LlamaProvider>(model_path(name), options, *metrics_);
@@ -216,6 +216,15 @@ TEST_F(LlamaProviderTest, EverySlotHasItsWholeContextWhateverItsSize) {
     EXPECT_EQ(result.prompt_tokens + result.completion_tokens, 302);
   }
 }
+
+#ifdef COLLOQUY_LLAMA_THREADS_TESTED
+TEST_F(LlamaProviderTest, SeveralThreadsComputeTheSame) {
+  open("tiny");
+  const auto alone = said(greedy("Hello there", 3));
+  open("tiny", {.slots = 1, .context_tokens = 256, .threads = 2});
+  EXPECT_EQ(said(greedy("Hello there", 3)), alone);
+}
+#endif
 
 TEST_F(LlamaProviderTest, AModelThatMakesNoNumbersFailsItsTurnsAndNothingElse) {
   open("not_numbers");
