@@ -9,12 +9,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureDynamodb } from './dynamodb.mjs';
 import { measureFlat } from './flat.mjs';
+import { measureLlama } from './llama.mjs';
 import { measureMemory } from './memory.mjs';
 import { load, measure, removeFolder, Server, temporaryFolder } from './processes.mjs';
 import { readTarget } from './targets.mjs';
 import { medians, ms, ratio, table, whole } from './table.mjs';
 
-const kSections = ['reads', 'writes', 'first-token', 'flat', 'memory', 'dynamodb'];
+const kSections = ['reads', 'writes', 'first-token', 'flat', 'memory', 'dynamodb', 'llama'];
 const kPrompt = 'What did we say about the weather?';
 const kMessage = JSON.stringify({ content: 'Words of a user, about as many as a user types. '.repeat(4) });
 
@@ -35,6 +36,7 @@ for (const section of sections) {
 const bench = {
   program: (name) => join(flags.build, 'bench', `bench_${name}`),
   server: flags.server ?? join(flags.build, 'colloquy'),
+  logLevel: flags['log-level'],
   serverFlags: ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--model', 'demo',
                 '--log-level', flags['log-level']],
   rounds(connections) {
@@ -197,4 +199,5 @@ if (sections.some((section) => ['reads', 'writes', 'first-token'].includes(secti
 if (sections.includes('flat')) await measureFlat(bench, root, note);
 if (sections.includes('memory')) await measureMemory(bench, root, note);
 if (sections.includes('dynamodb')) await measureDynamodb(bench, root, note);
+if (sections.includes('llama')) await measureLlama(bench, root, note);
 note('done');

@@ -13,6 +13,9 @@
 #include "http/tls_context.h"
 #include "llm/demo/demo_provider.h"
 #include "llm/openai/openai_provider.h"
+#ifdef COLLOQUY_LLAMA
+#include "llm/llama/llama_provider.h"
+#endif
 #include "net/url.h"
 
 namespace colloquy {
@@ -35,6 +38,26 @@ std::unique_ptr<llm::Provider> make_demo(const ServeConfig& config) {
   options.delay_per_token = config.demo_token_delay;
   return std::make_unique<llm::DemoProvider>(options);
 }
+
+#ifdef COLLOQUY_LLAMA
+std::unique_ptr<llm::Provider> make_llama(const ServeConfig& config, telemetry::Metrics& metrics) {
+  llm::EngineOptions options;
+  options.slots = config.llama_slots;
+  options.context_tokens = config.llama_context;
+  options.queue = config.llama_queue;
+  options.threads = config.llama_threads;
+  std::unique_ptr<llm::Provider> provider;
+  for_setting(config.sources.of("llama-model"), [&] {
+    provider = std::make_unique<llm::LlamaProvider>(config.llama_model, options, metrics);
+  });
+  return provider;
+}
+#else
+std::unique_ptr<llm::Provider> make_llama(const ServeConfig& config, telemetry::Metrics& /*none*/) {
+  throw ConfigError(config.sources.of("model") +
+                    " llama: this program was built without it (CMake's COLLOQUY_LLAMA)");
+}
+#endif
 
 Task<std::string> fetch_key_set(std::shared_ptr<net::HttpClient> client, std::string url) {
   net::HttpRequest request;
@@ -100,13 +123,15 @@ std::unique_ptr<net::HttpClient> make_http_client(net::HttpClient::Options optio
 }
 
 std::shared_ptr<net::HttpClient> make_http_client(const ServeConfig& config) {
-  if (config.model == config::ModelKind::kDemo && !is_url(config.jwks)) return nullptr;
+  if (config.model != config::ModelKind::kOpenAi && !is_url(config.jwks)) return nullptr;
   return make_http_client();
 }
 
 std::unique_ptr<llm::Provider> make_provider(const ServeConfig& config,
-                                             std::shared_ptr<net::HttpClient> client) {
+                                             std::shared_ptr<net::HttpClient> client,
+                                             telemetry::Metrics& metrics) {
   if (config.model == config::ModelKind::kDemo) return make_demo(config);
+  if (config.model == config::ModelKind::kLlama) return make_llama(config, metrics);
   llm::OpenAiOptions options;
   options.base_url = config.openai_base_url;
   options.api_key = config.openai_api_key;

@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "llm/provider.h"
 #include "net/http_client.h"
+#include "telemetry/metrics.h"
 
 namespace colloquy {
 
@@ -29,8 +30,10 @@ std::unique_ptr<net::HttpClient> make_http_client(net::HttpClient::Options optio
 // For model and key set; null where no setting asks for a client.
 std::shared_ptr<net::HttpClient> make_http_client(const config::ServeConfig& config);
 
+// Reads the file of a model in the process, which may take its time.
 std::unique_ptr<llm::Provider> make_provider(const config::ServeConfig& config,
-                                             std::shared_ptr<net::HttpClient> client);
+                                             std::shared_ptr<net::HttpClient> client,
+                                             telemetry::Metrics& metrics);
 
 // Null where none is set. A file is read, a URL only looked at.
 std::shared_ptr<auth::KeySet> make_key_set(const config::ServeConfig& config, const Clock& clock,

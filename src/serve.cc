@@ -58,7 +58,7 @@ class ServerProcess {
   ServerProcess(const ServeConfig& config, const std::string& version) : config_(config) {
     check_tls_files(config);
     http_client_ = make_http_client(config);
-    provider_ = make_provider(config, http_client_);
+    provider_ = make_provider(config, http_client_, metrics_);
     key_set_ = make_key_set(config, clock_, http_client_);
     if (accepts_own_tokens()) token_key_ = find_token_key(config);
     make_loops();

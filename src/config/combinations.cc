@@ -10,6 +10,12 @@ void refuse_given(const ServeConfig& config, std::string_view setting, const std
   if (config.sources.has(setting)) throw ConfigError(config.sources.of(setting) + " " + why);
 }
 
+void refuse_others(const ServeConfig& config, std::string_view prefix, const std::string& why) {
+  for (const auto& setting : serve_settings()) {
+    if (setting.name.starts_with(prefix)) refuse_given(config, setting.name, why);
+  }
+}
+
 void check_model(const ServeConfig& config) {
   if (config.model == ModelKind::kOpenAi) {
     if (config.openai_base_url.empty()) {
@@ -19,11 +25,16 @@ void check_model(const ServeConfig& config) {
       throw ConfigError("--model openai needs --openai-model, the name of the endpoint's model");
     }
     refuse_given(config, "demo-token-delay", "has no effect with --model openai");
-    return;
+  } else {
+    refuse_others(config, "openai-", "has no effect without --model openai");
   }
-  for (const auto& setting : serve_settings()) {
-    if (!setting.name.starts_with("openai-")) continue;
-    refuse_given(config, setting.name, "has no effect without --model openai");
+  if (config.model == ModelKind::kLlama) {
+    if (config.llama_model.empty()) {
+      throw ConfigError("--model llama needs --llama-model, a GGUF file");
+    }
+    refuse_given(config, "demo-token-delay", "has no effect with --model llama");
+  } else {
+    refuse_others(config, "llama-", "has no effect without --model llama");
   }
 }
 

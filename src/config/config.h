@@ -30,7 +30,7 @@ struct ListenAddress {
 };
 
 enum class StoreKind : std::uint8_t { kRocksDb, kDynamoDb };
-enum class ModelKind : std::uint8_t { kDemo, kOpenAi };
+enum class ModelKind : std::uint8_t { kDemo, kOpenAi, kLlama };
 
 // Where the settings that were given stand, in the words of an error: "--listen",
 // "COLLOQUY_LISTEN" or "listen in the config file". A setting with an empty value is not given.
@@ -97,6 +97,11 @@ struct ServeConfig {
   std::chrono::milliseconds openai_connect_timeout{};
   std::chrono::milliseconds openai_first_token_timeout{};
   std::chrono::milliseconds openai_idle_timeout{};
+  std::string llama_model;
+  std::size_t llama_context = 0;  // 0: the model's own, 4096 at most
+  std::size_t llama_slots = 0;
+  std::size_t llama_queue = 0;
+  int llama_threads = 0;  // 0: all processors but one
 
   std::size_t context_messages = 0;
   std::size_t context_tokens = 0;      // 0: no budget

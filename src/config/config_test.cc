@@ -91,6 +91,7 @@ TEST(Config, NamesTheSettingWhoseValueIsWrongAndWhereItStood) {
   EXPECT_THAT(refusal({"--auth-algorithms", "none"}), HasSubstr("--auth-algorithms"));
   EXPECT_THAT(refusal({"--cors-origins", "example.org"}), HasSubstr("--cors-origins"));
   EXPECT_THAT(refusal({"--model", "openai"}), HasSubstr("--openai-base-url"));
+  EXPECT_THAT(refusal({"--model", "llama"}), HasSubstr("--llama-model"));
 }
 
 TEST(Config, ASecretIsNotAFlagAndIsNeverShown) {
@@ -123,6 +124,11 @@ TEST(Config, ASettingThatWouldHaveNoEffectIsRefused) {
       {{"--openai-base-url", "http://h/v1"}, "--openai-base-url has no effect"},
       {{"--openai-strict-alternation", "false"}, "--openai-strict-alternation has no effect"},
       {{"--openai-idle-timeout", "60s"}, "--openai-idle-timeout has no effect"},
+      {{"--llama-slots", "2"}, "--llama-slots has no effect without --model llama"},
+      {{"--model", "llama", "--llama-model", "x", "--openai-model", "m"},
+       "--openai-model has no effect"},
+      {{"--model", "llama", "--llama-model", "x", "--demo-token-delay", "1s"},
+       "--demo-token-delay has no effect"},
       {{"--auth-algorithms", "HS256,RS256"}, "--auth-algorithms: RS256 needs --jwks"},
       {{"--jwks", "k", "--auth-issuer", "i", "--auth-algorithms", "HS256"},
        "--jwks has no effect: --auth-algorithms"},

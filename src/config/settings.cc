@@ -67,8 +67,10 @@ void apply_model(Serve& config, const std::string& value) {
     config.model = ModelKind::kDemo;
   } else if (value == "openai") {
     config.model = ModelKind::kOpenAi;
+  } else if (value == "llama") {
+    config.model = ModelKind::kLlama;
   } else {
-    throw ConfigError("must be demo or openai");
+    throw ConfigError("must be demo, openai or llama");
   }
 }
 
@@ -254,7 +256,9 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
        false, apply_algorithms},
 
       {"Answering", "model", "demo",
-       "Who answers: demo, or openai for any OpenAI-compatible endpoint.", false, apply_model},
+       "Who answers: demo, openai for any OpenAI-compatible endpoint, or llama for a model in the "
+       "process.",
+       false, apply_model},
       {"Answering", "demo-token-delay", "0ms", "Pause of the demonstration model before each word.",
        false, duration(&Serve::demo_token_delay, 0)},
       {"Answering", "openai-base-url", "",
@@ -278,6 +282,23 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
       {"Answering", "openai-idle-timeout", "60s",
        "How long the endpoint may pause within its answer.", false,
        duration(&Serve::openai_idle_timeout)},
+      {"Answering", "llama-model", "", "GGUF file of the model in the process.", false,
+       text(&Serve::llama_model)},
+      {"Answering", "llama-context", "0",
+       "Tokens of one conversation with its answer. 0: as many as the model was made for, 4096 at "
+       "most.",
+       false, number(&Serve::llama_context, 0, 10'000'000)},
+      {"Answering", "llama-slots", "4",
+       "Answers that the model makes at once, and conversations that it remembers.", false,
+       number(&Serve::llama_slots, 1, 256)},
+      {"Answering", "llama-queue", "64",
+       "Answers that may wait for one of them; more are answered 503.", false,
+       number(&Serve::llama_queue, 1, 1'000'000)},
+      {"Answering", "llama-threads", "0",
+       "Threads that the model computes on; 0 takes all processors but one.", false,
+       [](Serve& c, const std::string& v) {
+         c.llama_threads = static_cast<int>(parse_number(v, 0, 512));
+       }},
       {"Answering", "context-messages", "5",
        "How many of the newest messages that have a text the model is given before the prompt.",
        false, number(&Serve::context_messages, 0, limits::kContextMessagesMax)},

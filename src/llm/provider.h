@@ -1,6 +1,7 @@
 // The contract of a language model: a list of messages in, text out, piece by piece.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -74,6 +75,12 @@ class Provider {
 
   // How many tokens a text has, exactly or as an estimate; used to cut the context.
   virtual std::size_t count_tokens(std::string_view text) const = 0;
+  // The same by the tokenizer of one of models() (empty: the default), exactly but of a very long
+  // text; nullopt: the provider has no tokenizer.
+  virtual std::optional<std::size_t> count_tokens(std::string_view model, std::string_view text) {
+    (void)model, (void)text;
+    return std::nullopt;
+  }
 
   // Streams an answer into `sink`, in whole UTF-8 characters, and returns when it has ended.
   // Throws kThrottled, kUnavailable (out, slow, cut off or garbled), kInvalid (the model refused

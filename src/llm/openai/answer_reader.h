@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "llm/openai/stream_chunk.h"
-#include "llm/openai/utf8_repair.h"
 #include "llm/provider.h"
+#include "llm/utf8_repair.h"
 #include "net/sse_reader.h"
 
 namespace colloquy::llm {

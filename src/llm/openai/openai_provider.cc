@@ -221,7 +221,8 @@ class OpenAiProvider::Call {
     result.stop_reason = length ? StopReason::kLength : StopReason::kStop;
     if (reader_.finish_reason() == "content_filter" && reader_.characters() == 0) {
       throw Error(ErrorCode::kInvalid, "The language model refused the request.",
-                  "finish_reason content_filter");
+                  "finish_reason content_filter")
+          .with_field("prompt", "was refused with what comes before it");
     }
     std::int64_t prompt_tokens = 0;
     for (const ChatMessage& message : request_.messages) {

@@ -41,8 +41,9 @@ Error throttled(std::string detail, int retry_after_s) {
 }
 
 Error too_long(std::string detail) {
-  return {ErrorCode::kInvalid, "The conversation is too long for the language model.",
-          std::move(detail)};
+  return Error(ErrorCode::kInvalid, "The conversation is too long for the language model.",
+               std::move(detail))
+      .with_field("prompt", "makes the conversation longer than the model's context");
 }
 
 }  // namespace
@@ -75,7 +76,8 @@ Error status_failure(int status, const UpstreamMessage& message,
   if (status == 413) return too_long(std::move(detail));
   if (status == 400 || status == 422) {
     if (says_context_too_long(words)) return too_long(std::move(detail));
-    return {ErrorCode::kInvalid, "The language model refused the request.", std::move(detail)};
+    return Error(ErrorCode::kInvalid, "The language model refused the request.", std::move(detail))
+        .with_field("prompt", "or what comes before it, or an option, was refused");
   }
   if (status < 500) return unavailable(kMisconfigured, std::move(detail));
   // llama.cpp and some proxies answer 500 to a prompt that does not fit.

@@ -1,4 +1,4 @@
-#include "llm/openai/utf8_repair.h"
+#include "llm/utf8_repair.h"
 
 #include <gtest/gtest.h>
 
