@@ -175,8 +175,9 @@ class ServerProcess {
   }
 
   void make_api(const std::string& version) {
-    api::Services services{*conversations_, *turns_, *store_, *authenticator_, *request_limiter_,
-                           *token_limiter_, clock_,  ids_,    metrics_,        version};
+    api::Services services{
+        *conversations_, *turns_, *store_,  *authenticator_, *request_limiter_,    *token_limiter_,
+        clock_,          ids_,    metrics_, version,         config_.write_timeout};
     api_ = std::make_unique<api::Api>(
         services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
     auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",

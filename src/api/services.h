@@ -2,6 +2,7 @@
 // from every event loop.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -28,12 +29,15 @@ struct Services {
   IdSource& ids;
   telemetry::Metrics& metrics;
   std::string version;
+  // How long a follower of an answer may stay behind what was said before it is let go.
+  std::chrono::milliseconds follower_behind_most;
 };
 
 // One function for each file of resources.
 void add_conversation_routes(http::Router& router, Services& services);
 void add_message_routes(http::Router& router, Services& services);
 void add_generate_routes(http::Router& router, Services& services);
+void add_generation_routes(http::Router& router, Services& services);
 void add_health_routes(http::Router& router, Services& services);
 void add_metrics_routes(http::Router& router, Services& services);
 

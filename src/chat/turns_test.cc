@@ -154,7 +154,7 @@ TEST_F(TurnsTest, ThePromptAndAPlaceForItsAnswerAreSavedBeforeTheModelIsCalled) 
   auto turn = start("Hi");
   auto messages = saved(turn.conversation.id);
   ASSERT_EQ(messages.size(), 2U);
-  EXPECT_EQ(messages[0].id, turn.prompt.id);
+  EXPECT_EQ(messages[0].id, turn.prompt->id);
   EXPECT_EQ(messages[1].status, store::MessageStatus::kRunning);
   provider.go.notify_all();
   run(turn.generation->outcome());

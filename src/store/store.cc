@@ -15,6 +15,11 @@ std::tuple<std::int64_t, ConversationId> place_of(const Conversation& conversati
 
 Task<bool> Store::close() { co_return true; }
 
+Task<std::optional<std::string>> Store::find_owner(UserId /*user*/, ConversationId /*id*/,
+                                                   MessageId /*reply*/) {
+  co_return std::nullopt;
+}
+
 Task<ActivityPage> Store::list_by_activity(UserId user, std::size_t limit,
                                            std::optional<ActivityPosition> after) {
   std::vector<Conversation> newest;

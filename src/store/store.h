@@ -83,7 +83,7 @@ class Store {
                                                           std::size_t limit) = 0;
 
   // Writes the prompt and the place of its answer (and the conversation, where it is new) in one
-  // commit. Until finish_turn, readers see the answer as kRunning, and as kInterrupted once the
+  // commit. The answer's id is the next after the prompt's. Until finish_turn, readers see the answer as kRunning, and as kInterrupted once the
   // server that ran it is gone. kNotFound when the conversation is not there.
   virtual Task<StartedTurn> start_turn(UserId user, NewTurn turn,
                                        std::optional<IdempotencyKey> key) = 0;
@@ -100,6 +100,11 @@ class Store {
   // kNotFound when the conversation or the answer was deleted meanwhile, or the conversation has
   // expired after the lease was over: nothing is written.
   virtual Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply) = 0;
+
+  // Who makes an answer that is running, where that is another server; nullopt where it is this one,
+  // or where the answer is not running (any more).
+  virtual Task<std::optional<std::string>> find_owner(UserId user, ConversationId id,
+                                                      MessageId reply);
 
   // Approximate; cheap enough to ask every few seconds. Never throws.
   virtual StoreStats stats() = 0;

@@ -204,7 +204,7 @@ void StartTurn::apply(WriteGroup& group) {
   ConversationRecord fresh;
   if (!id_) fresh = new_record(group, user_, std::move(*new_));
   auto prompt_id = group.next_message_id(entry ? entry->record.last_message_id : MessageId());
-  auto reply_id = group.next_message_id(prompt_id);
+  auto reply_id = prompt_id.successor();
 
   if (entry) {
     group.change(*entry);

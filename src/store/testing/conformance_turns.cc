@@ -22,7 +22,7 @@ TEST_P(StoreConformance, ATurnWritesPromptAndPlaceOfAnswerTogether) {
   EXPECT_EQ(turn.reply.status, MessageStatus::kRunning);
   EXPECT_EQ(turn.reply.content, "");
   EXPECT_EQ(turn.reply.model, "model");
-  EXPECT_GT(turn.reply.id, turn.prompt.id);
+  EXPECT_EQ(turn.reply.id, turn.prompt.id.successor());
   EXPECT_EQ(turn.conversation.message_count, 3U);
   EXPECT_EQ(turn.conversation.updated_at_s, clock().now_s());
   EXPECT_EQ(known_at_once(*get(conversation)), known_at_once(turn.conversation));

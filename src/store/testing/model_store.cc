@@ -283,6 +283,7 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   auto prompt = append(held, std::move(turn.prompt)).message;
   NewMessage place;
   place.role = Role::kAssistant;
+  if (given_messages_.empty()) given_messages_.push_back(prompt.id.successor());
   auto& reply = append(held, std::move(place));
   reply.message.status = MessageStatus::kRunning;
   reply.message.model = turn.model;
