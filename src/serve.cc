@@ -48,6 +48,8 @@ using std::chrono::milliseconds;
 constexpr auto kResponsesBound = milliseconds(3'000);
 // How long the event loops may take to run dry after that.
 constexpr auto kLoopsBound = milliseconds(5'000);
+// Of the embedded store, unless the settings say otherwise.
+constexpr auto kPartialSaveInterval = milliseconds(1'000);
 // How much longer than a turn its lease is, and a little more.
 constexpr auto kLeaseMargin = std::chrono::seconds(120);
 
@@ -164,6 +166,8 @@ class ServerProcess {
     options.max_content_bytes = config_.max_content_bytes;
     options.max_turns = config_.max_turns;
     options.turn_timeout = config_.turn_timeout;
+    options.partial_save_interval = config_.partial_save_interval.value_or(
+        config_.store == config::StoreKind::kRocksDb ? kPartialSaveInterval : milliseconds(0));
     conversations_ = std::make_unique<chat::Conversations>(*store_, options);
     token_limiter_ = std::make_unique<api::RateLimiter>(clock_, config_.tokens_per_minute);
     request_limiter_ = std::make_unique<api::RateLimiter>(clock_, config_.requests_per_minute);

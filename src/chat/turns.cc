@@ -64,7 +64,7 @@ Turns::Turns(store::Store& store, llm::Provider& provider, Clock& clock,
       clock_(clock),
       options_(options),
       on_usage_(std::move(on_usage)),
-      saver_(store),
+      saver_(store, options.partial_save_interval),
       remote_(store, peers, options.max_turns),
       instruments_(metrics) {}
 
@@ -235,6 +235,7 @@ Task<> Turns::run(std::shared_ptr<RunningTurn> turn) {
   turn->deadline.async_wait([turn](boost::system::error_code stopped) {
     if (!stopped) turn->cut(Cut::kTimeout);
   });
+  saver_.begin(turn);
   GenerationOutcome outcome;
   auto& reply = turn->reply;
   try {
@@ -249,6 +250,7 @@ Task<> Turns::run(std::shared_ptr<RunningTurn> turn) {
     outcome.error = internal_error(error.what());
   }
   turn->deadline.cancel();
+  co_await TurnSaver::end(*turn);
   settle(*turn, outcome);
   if (auto failure = co_await saver_.save(*turn, reply)) {
     outcome.error = std::move(failure);

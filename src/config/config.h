@@ -104,6 +104,7 @@ struct ServeConfig {
   std::size_t max_content_bytes = 0;
   std::size_t max_turns = 0;
   std::chrono::milliseconds turn_timeout{};
+  std::optional<std::chrono::milliseconds> partial_save_interval;  // nullopt: the store's own
 
   std::size_t requests_per_minute = 0;  // 0: no limit
   std::size_t tokens_per_minute = 0;    // 0: no limit

@@ -111,6 +111,14 @@ void apply_endpoint(DynamoDbConfig& config, const std::string& value) {
   config.endpoint = value;
 }
 
+void apply_partial_save_interval(Serve& config, const std::string& value) {
+  if (value.empty()) return;
+  auto interval = parse_duration(value);
+  auto ms = interval.count();
+  if (ms != 0 && (ms < 100 || ms > 3'600'000)) throw ConfigError("must be 0s, or 100ms to 1h");
+  config.partial_save_interval = interval;
+}
+
 void apply_place(std::optional<MigratePlace>& place, const std::string& value) {
   if (!value.empty()) place = parse_place(value);
 }
@@ -294,6 +302,11 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
       {"Answering", "turn-timeout", "10m",
        "How long one answer may take; then what was said is saved.", false,
        duration(&Serve::turn_timeout, 100)},
+      {"Answering", "partial-save-interval", "",
+       "How often what was said so far is saved while an answer is made, for after a crash; 0s "
+       "switches it off. Default: 1s with rocksdb, 0s with dynamodb, where each save writes the "
+       "whole text.",
+       false, apply_partial_save_interval},
 
       {"Limiting", "requests-per-minute", "0",
        "Requests of one user a minute; more are answered 429. 0: no limit.", false,

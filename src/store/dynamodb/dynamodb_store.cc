@@ -368,6 +368,20 @@ Task<FinishedTurn> DynamoDbStore::finish_turn(UserId user, ConversationId id, Me
   co_return co_await impl_->turns.finish_turn(std::move(user), id, std::move(reply));
 }
 
+Task<bool> DynamoDbStore::save_partial(UserId user, ConversationId id, Message reply) {
+  OperationTimer timer(impl_->operations.save_partial);
+  co_return co_await impl_->turns.save_partial(std::move(user), id, std::move(reply));
+}
+
+Task<std::optional<std::string>> DynamoDbStore::find_owner(UserId user, ConversationId id,
+                                                           MessageId reply) {
+  OperationTimer timer(impl_->operations.find_owner);
+  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.find(id, reply));
+  auto& [conversation, found] = both;
+  if (!conversation || !found.item) co_return std::nullopt;
+  co_return impl_->turns.owner_elsewhere(*found.item);
+}
+
 StoreStats DynamoDbStore::stats() { return impl_->sizes->stats(); }
 
 std::string DynamoDbStore::not_ready_reason() { return {}; }

@@ -13,13 +13,12 @@
 namespace colloquy::store::dynamodb {
 namespace {
 
-// An item may have 400 KB with its names and everything else in it.
-constexpr std::size_t kPartBytes = 300'000;
 constexpr std::size_t kBatch = 25;  // rows of one BatchWriteItem
 constexpr std::int64_t kErasedAtOnce = 500;
 
 // How much of `text` goes into one part: whole characters.
 std::size_t part_size(std::string_view text) {
+  constexpr auto kPartBytes = Rows::kPartBytes;
   if (text.size() <= kPartBytes) return text.size();
   std::size_t size = kPartBytes;
   while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;

@@ -1,6 +1,6 @@
-#include <utility>
-
 #include "store/dynamodb/running_turns.h"
+
+#include <utility>
 
 namespace colloquy::store::dynamodb {
 

@@ -251,6 +251,21 @@ void FinishTurn::apply(WriteGroup& group) {
   set_result({conversation, group.now_s(), std::nullopt});
 }
 
+SavePartial::SavePartial(const UserId& user, ConversationId id, Message reply)
+    : key_(keys::conversation(user, id)), id_(id), reply_(std::move(reply)) {}
+
+void SavePartial::apply(WriteGroup& group) {
+  auto record = group.find_conversation(key_) ? group.find_message(id_, reply_.id) : std::nullopt;
+  bool running =
+      record && as_seen(*record, group.instance(), group.now_s()).status == MessageStatus::kRunning;
+  if (running) {
+    record->message.content = std::move(reply_.content);
+    encode(*record, encoded_);
+    group.put_message(id_, reply_.id, encoded_);
+  }
+  set_result(std::move(running));
+}
+
 UpdateConversation::UpdateConversation(const UserId& user, ConversationId id,
                                        ConversationPatch patch,
                                        std::optional<std::uint64_t> if_version)
