@@ -57,7 +57,12 @@ Task<> send_end(http::SseWriter& events, const Following& following) {
 Task<> send_events(std::shared_ptr<Following> following, http::BodyWriter& body) {
   http::SseWriter events(body);
   auto& turn = following->turn;
-  if (!following->resumed) co_await events.event("start", "0", start_json(turn));
+  if (following->resumed) {
+    // The header goes out with the first piece, and the next token may take its time.
+    co_await events.comment("going on");
+  } else {
+    co_await events.event("start", "0", start_json(turn));
+  }
   if (!turn.generation) replay(turn);
   auto caught_up_at = steady_clock::now();
   while (true) {

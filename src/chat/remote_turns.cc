@@ -99,8 +99,10 @@ Task<RemoteTurns::Joined> RemoteTurns::open(std::shared_ptr<Remote> remote) {
   }
   remote->opened.notify_all();
   if (opened.state != PeerState::kRunning) co_return Joined{opened.state, nullptr};
+  // Held before the pump runs, which ends when nobody holds it.
+  Joined joined{PeerState::kRunning, remote->generation};
   boost::asio::co_spawn(remote->executor, pump(remote), boost::asio::detached);
-  co_return Joined{PeerState::kRunning, remote->generation};
+  co_return joined;
 }
 
 Task<RemoteTurns::Joined> RemoteTurns::await_open(std::shared_ptr<Remote> remote) {

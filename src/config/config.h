@@ -79,6 +79,8 @@ struct ServeConfig {
   std::size_t write_queue = 0;
   DynamoDbConfig dynamodb;
   std::chrono::milliseconds dynamodb_sweep_interval{};
+  std::string advertise;         // empty: this server is not called by others
+  std::string cluster_key_file;  // together with it
 
   std::string token_key;
   std::string token_key_file;

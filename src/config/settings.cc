@@ -119,6 +119,11 @@ void apply_partial_save_interval(Serve& config, const std::string& value) {
   config.partial_save_interval = interval;
 }
 
+void apply_advertise(Serve& config, const std::string& value) {
+  if (!value.empty()) check_endpoint(value);
+  config.advertise = value;
+}
+
 void apply_place(std::optional<MigratePlace>& place, const std::string& value) {
   if (!value.empty()) place = parse_place(value);
 }
@@ -326,6 +331,14 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
         {"Tables", "dynamodb-sweep-interval", "1m",
          "How often to look for deletions that another server has not finished.", false,
          [](Serve& c, const std::string& v) { c.dynamodb_sweep_interval = short_duration(v); }});
+    tables.push_back({"Tables", "advertise", "",
+                      "URL at which the other servers on the same tables reach this one, such as "
+                      "http://10.0.0.7:8080; needs cluster-key-file.",
+                      false, apply_advertise});
+    tables.push_back({"Tables", "cluster-key-file", "",
+                      "File with the key that these servers share: at least 32 bytes; of several "
+                      "lines the first signs and all are accepted.",
+                      false, text(&Serve::cluster_key_file)});
     auto after_storing = std::find_if(settings.begin(), settings.end(), [](const auto& setting) {
       return setting.group == "Signing in";
     });

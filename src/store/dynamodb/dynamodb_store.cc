@@ -114,7 +114,8 @@ struct DynamoDbStore::Impl {
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
         steps(*rows, clock, ids),
         messages(steps, *rows, reader, *renewer, clock),
-        turns(steps, *rows, reader, *renewer, clock, ids.next(clock.now_ms()).to_string()),
+        turns(steps, *rows, reader, *renewer, clock,
+              options.owner.empty() ? ids.next(clock.now_ms()).to_string() : options.owner),
         purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn,
                                                   options.sweep_interval, metrics)),
         sizes(std::make_shared<dynamodb::TableSizes>(client, options.tables, metrics)) {}

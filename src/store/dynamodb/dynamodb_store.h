@@ -26,6 +26,8 @@ namespace colloquy::store {
 
 struct DynamoDbOptions {
   dynamodb::TableNames tables;
+  std::string
+      owner;  // what the others know this server by, in the turns that it runs; empty: an id
   bool updated_index = false;  // the table of conversations has UserUpdatedIndex
   // What a turn may take at most; a purge looks once more after it.
   std::chrono::seconds longest_turn{660};

@@ -218,7 +218,11 @@ Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Messa
   item.user_id = user;
   item.ttl = steps_.removal_time(running->ttl_seconds, 0);
   auto reply_id = item.message.id;
+  // It goes out of the item and into parts.
+  std::string long_content;
+  if (item.message.content.size() > Rows::kPartBytes) long_content = item.message.content;
   bool inserted = co_await rows_.insert_message(item, Rows::Insert::kInPlaceOfRunning);
+  if (item.parts > 0) item.message.content = std::move(long_content);
   if (!inserted) {
     // It is there already, from an attempt before.
     auto saved = co_await reader_.find(id, reply_id);
