@@ -1,6 +1,9 @@
 // Turns of two servers on the same tables: followed, stopped and repeated through the one that does not run them.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { afterwards } from '../e2e/cleanup.mjs';
 import { rawRequest } from '../e2e/client.mjs';
@@ -140,6 +143,38 @@ describe('a turn that another server runs', () => {
     held.open();
     assert.equal((await stream.collect()).at(-1).data.generated_text, 'so far');
   });
+});
+
+test('servers speak TLS to each other, and to nobody whose certificate they do not trust', async (t) => {
+  const upstream = await startFakeUpstream();
+  afterwards(t, () => upstream.close());
+  const tables = await createTables();
+  const data = temporaryFolder();
+  afterwards(t, () => removeFolder(data));
+  const [cert, key] = [join(data, 'tls.crt'), join(data, 'tls.key')];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=server',
+                           '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  const member = async (args, env) => {
+    const server = await startMember({ data, keyFile, args: [...tableFlags(tables), ...upstream.flags, ...args], env: { ...tableEnvironment, ...env } });
+    afterwards(t, () => server.close());
+    return server;
+  };
+  const keyFile = writeClusterKey(data);
+  const runs = await member(['--tls-cert', cert, '--tls-key', key]);
+  const trusting = await (await member([], { SSL_CERT_FILE: cert })).client('alice');
+  const other = await (await member([])).client('alice');
+  const { conversation_id: id } = await trusting.createConversation();
+  const held = gate();
+  upstream.next(scripts.hold(held, 'so ', 'far'));
+  const headers = { Authorization: `Bearer ${await runs.token('alice')}`, 'Content-Type': 'application/json' };
+  const whole = rawRequest(runs.baseUrl, 'POST', `/generate?conversation_id=${id}`,
+                           { headers, body: JSON.stringify({ prompt: 'Hello' }), ca: readFileSync(cert) });
+  const message = await until(async () => (await trusting.conversation(id)).messages[1]?.message_id, 'the turn to begin');
+  const follower = await trusting.follow(id, message);
+  assert.deepEqual((await (await other.follow(id, message)).collect()).map(({ name }) => name), ['start', 'error']);
+  held.open();
+  assert.equal(textOf(await follower.collect()), 'so far');
+  assert.equal((await whole).status, 200);
 });
 
 describe('servers that do not trust each other', () => {
