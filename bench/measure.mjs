@@ -13,9 +13,10 @@ import { measureLlama } from './llama.mjs';
 import { measureMemory } from './memory.mjs';
 import { load, measure, removeFolder, Server, temporaryFolder } from './processes.mjs';
 import { readTarget } from './targets.mjs';
+import { measureTurns } from './turns.mjs';
 import { medians, ms, ratio, table, whole } from './table.mjs';
 
-const kSections = ['reads', 'writes', 'first-token', 'flat', 'memory', 'dynamodb', 'llama'];
+const kSections = ['reads', 'writes', 'first-token', 'flat', 'memory', 'turns', 'dynamodb', 'llama'];
 const kPrompt = 'What did we say about the weather?';
 const kMessage = JSON.stringify({ content: 'Words of a user, about as many as a user types. '.repeat(4) });
 
@@ -198,6 +199,7 @@ if (sections.some((section) => ['reads', 'writes', 'first-token'].includes(secti
 }
 if (sections.includes('flat')) await measureFlat(bench, root, note);
 if (sections.includes('memory')) await measureMemory(bench, root, note);
+if (sections.includes('turns')) await measureTurns(bench, root, note);
 if (sections.includes('dynamodb')) await measureDynamodb(bench, root, note);
 if (sections.includes('llama')) await measureLlama(bench, root, note);
 note('done');

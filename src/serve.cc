@@ -27,6 +27,9 @@
 #include "auth/user_id.h"
 #include "chat/conversations.h"
 #include "chat/turns.h"
+#include "cluster/http_peers.h"
+#include "cluster/owner.h"
+#include "cluster/peer_key.h"
 #include "http/server.h"
 #include "llm/provider.h"
 #include "net/http_client.h"
@@ -48,6 +51,8 @@ using std::chrono::milliseconds;
 constexpr auto kResponsesBound = milliseconds(3'000);
 // How long the event loops may take to run dry after that.
 constexpr auto kLoopsBound = milliseconds(5'000);
+// Of the embedded store, unless the settings say otherwise.
+constexpr auto kPartialSaveInterval = milliseconds(1'000);
 // How much longer than a turn its lease is, and a little more.
 constexpr auto kLeaseMargin = std::chrono::seconds(120);
 
@@ -63,6 +68,7 @@ class ServerProcess {
     if (accepts_own_tokens()) token_key_ = find_token_key(config);
     make_loops();
     bind_servers();
+    if (!config.advertise.empty()) make_peers();
     if (config.store == config::StoreKind::kDynamoDb) find_tables();
 
     make_data_folder();
@@ -129,6 +135,28 @@ class ServerProcess {
     }
   }
 
+  void make_peers() {
+    for_setting(config_.sources.of("cluster-key-file"), [this] {
+      peer_key_ =
+          std::make_unique<cluster::PeerKey>(cluster::PeerKey::load(config_.cluster_key_file));
+    });
+    cluster::Owner own;
+    own.instance = instance_;
+    own.url = cluster::parse_base_url(config_.advertise);
+    if (!own.url) {
+      throw config::ConfigError(config_.sources.of("advertise") + " \"" + config_.advertise +
+                                "\" is not the URL of a server");
+    }
+    if (!own.url->tls) {
+      telemetry::log_warning("peers.plain",
+                             {{"detail", "the other servers are spoken to without TLS"}});
+    }
+    // Not by a proxy: they are neighbours.
+    peer_client_ = std::make_unique<net::HttpClient>(net::HttpClient::Options());
+    peers_ = std::make_unique<cluster::HttpPeers>(*peer_client_, *peer_key_, clock_, std::move(own),
+                                                  metrics_);
+  }
+
   void find_tables() {
     tables_ =
         std::make_unique<TablesAccess>(config_.dynamodb, clock_, metrics_, control_.get_executor());
@@ -138,6 +166,7 @@ class ServerProcess {
   void open_tables() {
     store::DynamoDbOptions options;
     options.tables = table_names(config_.dynamodb);
+    options.owner = cluster::owner_text(instance_, config_.advertise);
     options.updated_index = config_.dynamodb.updated_index;
     options.longest_turn =
         std::chrono::duration_cast<std::chrono::seconds>(config_.turn_timeout) + kLeaseMargin;
@@ -164,19 +193,24 @@ class ServerProcess {
     options.max_content_bytes = config_.max_content_bytes;
     options.max_turns = config_.max_turns;
     options.turn_timeout = config_.turn_timeout;
+    options.partial_save_interval = config_.partial_save_interval.value_or(
+        config_.store == config::StoreKind::kRocksDb ? kPartialSaveInterval : milliseconds(0));
     conversations_ = std::make_unique<chat::Conversations>(*store_, options);
     token_limiter_ = std::make_unique<api::RateLimiter>(clock_, config_.tokens_per_minute);
     request_limiter_ = std::make_unique<api::RateLimiter>(clock_, config_.requests_per_minute);
-    turns_ =
-        std::make_unique<chat::Turns>(*store_, *provider_, clock_, metrics_, options,
-                                      [this](const UserId& user, std::int64_t tokens) {
-                                        token_limiter_->charge(user, static_cast<double>(tokens));
-                                      });
+    turns_ = std::make_unique<chat::Turns>(
+        *store_, *provider_, clock_, metrics_, options,
+        [this](const UserId& user, std::int64_t tokens) {
+          token_limiter_->charge(user, static_cast<double>(tokens));
+        },
+        peers_.get());
   }
 
   void make_api(const std::string& version) {
-    api::Services services{*conversations_, *turns_, *store_, *authenticator_, *request_limiter_,
-                           *token_limiter_, clock_,  ids_,    metrics_,        version};
+    api::Services services{
+        *conversations_, *turns_, *store_,  *authenticator_, *request_limiter_,     *token_limiter_,
+        clock_,          ids_,    metrics_, version,         config_.write_timeout, std::nullopt};
+    if (peer_key_) services.cluster.emplace(api::ClusterMember{*peer_key_, instance_});
     api_ = std::make_unique<api::Api>(
         services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
     auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",
@@ -309,6 +343,7 @@ class ServerProcess {
   const ServeConfig& config_;
   SystemClock clock_;
   RandomIdSource ids_;
+  const std::string instance_ = ids_.next(clock_.now_ms()).to_string();  // this process
   telemetry::Metrics metrics_;
   // The loops end after all that runs on them.
   asio::io_context control_{1};
@@ -325,6 +360,9 @@ class ServerProcess {
   std::unique_ptr<chat::Conversations> conversations_;
   std::unique_ptr<api::RateLimiter> token_limiter_;
   std::unique_ptr<api::RateLimiter> request_limiter_;
+  std::unique_ptr<cluster::PeerKey> peer_key_;
+  std::unique_ptr<net::HttpClient> peer_client_;
+  std::unique_ptr<cluster::HttpPeers> peers_;
   std::unique_ptr<chat::Turns> turns_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<http::Server> server_;

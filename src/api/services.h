@@ -2,6 +2,8 @@
 // from every event loop.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,11 +13,18 @@
 #include "base/ids.h"
 #include "chat/conversations.h"
 #include "chat/turns.h"
+#include "cluster/peer_key.h"
 #include "http/router.h"
 #include "store/store.h"
 #include "telemetry/metrics.h"
 
 namespace colloquy::api {
+
+// This server among those on the same store.
+struct ClusterMember {
+  const cluster::PeerKey& key;
+  std::string instance;
+};
 
 struct Services {
   chat::Conversations& conversations;
@@ -28,12 +37,17 @@ struct Services {
   IdSource& ids;
   telemetry::Metrics& metrics;
   std::string version;
+  // How long a follower of an answer may stay behind what was said before it is let go.
+  std::chrono::milliseconds follower_behind_most;
+  std::optional<ClusterMember> cluster;  // where there are others
 };
 
 // One function for each file of resources.
 void add_conversation_routes(http::Router& router, Services& services);
 void add_message_routes(http::Router& router, Services& services);
 void add_generate_routes(http::Router& router, Services& services);
+void add_generation_routes(http::Router& router, Services& services);
+void add_cluster_routes(http::Router& router, Services& services);  // only with `cluster`
 void add_health_routes(http::Router& router, Services& services);
 void add_metrics_routes(http::Router& router, Services& services);
 

@@ -1,5 +1,7 @@
 #include "chat/generation.h"
 
+#include "base/text.h"
+
 namespace colloquy::chat {
 
 void Generation::append(std::string_view text) {
@@ -30,8 +32,12 @@ Task<Generation::Piece> Generation::next(std::size_t offset, std::chrono::millis
     std::uint64_t ticket = 0;
     {
       std::scoped_lock lock(mutex_);
-      if (offset < text_.size()) co_return Piece{text_.substr(offset), false};
-      if (outcome_) co_return Piece{"", true};
+      if (offset < text_.size()) {
+        auto rest = std::string_view(text_).substr(offset);
+        auto piece = cut_utf8(rest, kPieceBytes);
+        co_return Piece{std::string(piece), false, piece.size() < rest.size()};
+      }
+      if (outcome_) co_return Piece{"", true, false};
       ticket = changed_.ticket();
     }
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -39,6 +45,11 @@ Task<Generation::Piece> Generation::next(std::size_t offset, std::chrono::millis
     if (left.count() <= 0) co_return Piece{};
     co_await changed_.wait(ticket, left);
   }
+}
+
+std::optional<GenerationOutcome> Generation::ended() const {
+  std::scoped_lock lock(mutex_);
+  return outcome_;
 }
 
 Task<GenerationOutcome> Generation::outcome() {

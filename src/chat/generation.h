@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/signal.h"
 #include "base/task.h"
 #include "store/types.h"
@@ -26,6 +27,8 @@ struct GenerationOutcome {
   store::Message reply;
   std::optional<Error> error;  // why it is not whole, or not durable
   bool durable = true;         // when not, nobody may take it for saved
+  // It is made by another server, which cannot be reached: followers may come back later.
+  bool may_go_on = false;
 };
 
 class Generation {
@@ -46,9 +49,15 @@ class Generation {
   struct Piece {
     std::string text;    // what came after `offset`; empty when the time was up first
     bool ended = false;  // and nothing comes after it
+    bool more = false;   // there was more than kPieceBytes
   };
-  // Waits until there is text past `offset` (in bytes) or the answer has ended.
+  // At most so much is given at once, so that a slow follower holds no more.
+  static constexpr std::size_t kPieceBytes = 16 * limits::kKiB;
+  // Waits until there is text past `offset` (in bytes, between two characters) or the answer has
+  // ended.
   Task<Piece> next(std::size_t offset, std::chrono::milliseconds at_most);
+  // How it ended; nullopt while it is made.
+  std::optional<GenerationOutcome> ended() const;
   // Waits for the end, however long it takes: a turn always ends.
   Task<GenerationOutcome> outcome();
 

@@ -15,6 +15,8 @@ struct ChatOptions {
   std::size_t max_content_bytes = limits::kContentBytesDefault;
   std::size_t max_turns = 1000;  // running at once on this server
   std::chrono::milliseconds turn_timeout{600'000};
+  // How often what was said so far is saved while an answer is made; 0: never.
+  std::chrono::milliseconds partial_save_interval{0};
 };
 
 }  // namespace colloquy::chat

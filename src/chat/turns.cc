@@ -21,81 +21,22 @@ namespace colloquy::chat {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// Why the model was asked to stop.
-enum class Cut : std::uint8_t { kNone, kTooLong, kTimeout, kShutdown };
-
-// One turn while it runs. All but `generation` belongs to the turn's event loop.
-struct Turns::Running {
-  explicit Running(boost::asio::any_io_executor on) : executor(std::move(on)), deadline(executor) {}
-
-  void cut(Cut why) {
-    if (reason != Cut::kNone) return;
-    reason = why;
-    cancellation.request();
-  }
-
-  boost::asio::any_io_executor executor;
-  boost::asio::steady_timer deadline;
-  std::shared_ptr<Generation> generation;
-  llm::CompletionRequest request;
-  llm::Cancellation cancellation;
-  Cut reason = Cut::kNone;
-  store::Message reply;
-  std::size_t said_bytes = 0;
-  std::int64_t lease_until_s = 0;
-  steady_clock::time_point started_at = steady_clock::now();
-};
-
-struct Turns::Instruments {
-  explicit Instruments(telemetry::Metrics& metrics)
-      : running(metrics.gauge("colloquy_turns_running", "Answers that the model is making now.")),
-        first_token(metrics.histogram("colloquy_turn_first_token_seconds",
-                                      "From the start of a turn to the answer's first text.",
-                                      telemetry::latency_buckets())),
-        duration(metrics.histogram("colloquy_turn_seconds",
-                                   "From the start of a turn to its saved answer.",
-                                   telemetry::latency_buckets())),
-        prompt_tokens(tokens(metrics, "prompt")),
-        completion_tokens(tokens(metrics, "completion")),
-        metrics_(metrics) {}
-
-  void ended(store::FinishReason reason) {
-    std::string outcome(store::finish_reason_name(reason));
-    metrics_
-        .counter("colloquy_turns_total", "Turns that have ended, by how.", {{"outcome", outcome}})
-        .Increment();
-  }
-
-  telemetry::Gauge& running;
-  telemetry::Histogram& first_token;
-  telemetry::Histogram& duration;
-  telemetry::Counter& prompt_tokens;
-  telemetry::Counter& completion_tokens;
-
- private:
-  static telemetry::Counter& tokens(telemetry::Metrics& metrics, const std::string& kind) {
-    return metrics.counter("colloquy_tokens_total", "Tokens given to and made by the model.",
-                           {{"kind", kind}});
-  }
-  telemetry::Metrics& metrics_;
-};
-
 // A place among the running turns. It is given back unless the turn runs.
-class Turns::Place {
+class Turns::Room {
  public:
-  explicit Place(Turns& turns) {
+  explicit Room(Turns& turns) {
     auto running = turns.running_.load();
     while (turns_ == nullptr && running < turns.options_.max_turns) {
       if (turns.running_.compare_exchange_weak(running, running + 1)) turns_ = &turns;
     }
   }
-  ~Place() { release(); }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
+  ~Room() { release(); }
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
 
   bool taken() const { return turns_ != nullptr; }
   void release() {
-    if (turns_ != nullptr) std::exchange(turns_, nullptr)->release_place();
+    if (turns_ != nullptr) std::exchange(turns_, nullptr)->release_room();
   }
   // From here on it is the running turn's.
   void keep() { turns_ = nullptr; }
@@ -106,18 +47,8 @@ class Turns::Place {
 
 namespace {
 
-constexpr auto kSaveAttempts = 6;
 constexpr auto kSaveWaitAfterDrain = milliseconds(10'000);
-constexpr auto kJoinWait = milliseconds(30'000);
 constexpr auto kLateSaveInterval = milliseconds(5'000);
-
-bool is_passing(const Error& error) {
-  return error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kThrottled;
-}
-
-double seconds_since(steady_clock::time_point start) {
-  return std::chrono::duration<double>(steady_clock::now() - start).count();
-}
 
 store::FinishReason to_finish_reason(llm::StopReason reason) {
   return reason == llm::StopReason::kLength ? store::FinishReason::kLength
@@ -127,13 +58,15 @@ store::FinishReason to_finish_reason(llm::StopReason reason) {
 }  // namespace
 
 Turns::Turns(store::Store& store, llm::Provider& provider, Clock& clock,
-             telemetry::Metrics& metrics, ChatOptions options, OnUsage on_usage)
+             telemetry::Metrics& metrics, ChatOptions options, OnUsage on_usage, Peers* peers)
     : store_(store),
       provider_(provider),
       clock_(clock),
       options_(options),
       on_usage_(std::move(on_usage)),
-      instruments_(std::make_unique<Instruments>(metrics)) {}
+      saver_(store, options.partial_save_interval),
+      remote_(store, peers, options.max_turns),
+      instruments_(metrics) {}
 
 Turns::~Turns() = default;
 
@@ -152,7 +85,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
                         std::optional<store::IdempotencyKey> key) {
   check(request);
   auto executor = co_await boost::asio::this_coro::executor;
-  auto turn = std::make_shared<Running>(executor);
+  auto turn = std::make_shared<RunningTurn>(executor);
 
   store::NewTurn fresh;
   std::string system_prompt;
@@ -173,9 +106,9 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
 
   // Taken before the write: what is accepted is also run. A repeat needs no place of its own, but
   // cannot be told apart yet, and is asked for only where a new turn would be refused.
-  Place place(*this);
-  if (draining_ || !place.taken()) {
-    place.release();
+  Room room(*this);
+  if (draining_ || !room.taken()) {
+    room.release();
     if (key) {
       auto earlier = co_await join(user, request.conversation_id, *key);
       if (earlier) co_return std::move(*earlier);
@@ -192,7 +125,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   bool is_new_conversation = fresh.new_conversation.has_value();
   auto started = co_await store_.start_turn(user, std::move(fresh), std::move(key));
   if (started.replayed) {
-    place.release();
+    room.release();
     co_return co_await join_replayed(std::move(user), std::move(started));
   }
 
@@ -223,57 +156,23 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
     turns_.emplace(started.reply.id, turn);
   }
   changed_.notify_all();
-  place.keep();
-  instruments_->running.Set(static_cast<double>(running_.load()));
+  room.keep();
+  instruments_.running.Set(static_cast<double>(running_.load()));
   boost::asio::co_spawn(executor, run(turn), boost::asio::detached);
   co_return Turn{std::move(started.conversation), std::move(started.prompt),
                  std::move(started.reply), turn->generation, false};
 }
 
-std::shared_ptr<Generation> Turns::find(MessageId reply) const {
-  std::scoped_lock lock(mutex_);
-  auto found = turns_.find(reply);
-  return found == turns_.end() ? nullptr : found->second->generation;
-}
-
-void Turns::release_place() {
+void Turns::release_room() {
   --running_;
-  instruments_->running.Set(static_cast<double>(running_.load()));
+  instruments_.running.Set(static_cast<double>(running_.load()));
   changed_.notify_all();
 }
 
-Task<std::optional<Turn>> Turns::join(UserId user, std::optional<ConversationId> id,
-                                      store::IdempotencyKey key) {
-  auto started = co_await store_.find_turn(user, id, std::move(key));
-  if (!started) co_return std::nullopt;
-  co_return co_await join_replayed(std::move(user), std::move(*started));
-}
-
-Task<Turn> Turns::join_replayed(UserId user, store::StartedTurn started) {
-  Turn turn{std::move(started.conversation), std::move(started.prompt), std::move(started.reply),
-            nullptr, true};
-  auto give_up = steady_clock::now() + kJoinWait;
-  // The first request may be between its commit and its registration: then wait for that.
-  while (turn.reply.status == store::MessageStatus::kRunning && steady_clock::now() < give_up) {
-    auto ticket = changed_.ticket();
-    turn.generation = find(turn.reply.id);
-    if (turn.generation) break;
-    auto saved = co_await store_.get_message(user, turn.conversation.id, turn.reply.id);
-    if (!saved) throw not_found();
-    turn.reply = std::move(*saved);
-    if (turn.reply.status != store::MessageStatus::kRunning) break;
-    co_await changed_.wait(ticket, milliseconds(100));
-  }
-  if (turn.reply.status == store::MessageStatus::kRunning && !turn.generation) {
-    throw unavailable("The answer is still being made elsewhere.");
-  }
-  co_return turn;
-}
-
-Task<llm::CompletionResult> Turns::ask_model(Running& turn) {
+Task<llm::CompletionResult> Turns::ask_model(RunningTurn& turn) {
   llm::TextSink sink = [this, &turn](std::string_view text) {
-    if (text.empty()) return;
-    if (turn.said_bytes == 0) instruments_->first_token.Observe(seconds_since(turn.started_at));
+    if (text.empty() || turn.reason != Cut::kNone) return;
+    if (turn.said_bytes == 0) instruments_.first_token.Observe(turn.seconds());
     auto room = options_.max_content_bytes - turn.said_bytes;
     auto taken = cut_utf8(text, room).size();
     turn.said_bytes += taken;
@@ -284,13 +183,17 @@ Task<llm::CompletionResult> Turns::ask_model(Running& turn) {
 }
 
 // What the answer and its outcome are, now that the model has ended or was cut.
-void Turns::settle(Running& turn, GenerationOutcome& outcome) const {
+void Turns::settle(RunningTurn& turn, GenerationOutcome& outcome) const {
   auto& reply = turn.reply;
   reply.content = turn.generation->text();
   if (turn.reason == Cut::kTooLong) {
     outcome.error.reset();
     reply.status = store::MessageStatus::kComplete;
     reply.finish_reason = store::FinishReason::kLength;
+  } else if (turn.reason == Cut::kCancelled) {
+    outcome.error.reset();
+    reply.status = store::MessageStatus::kCancelled;
+    reply.finish_reason = store::FinishReason::kCancelled;
   } else if (turn.reason != Cut::kNone) {
     bool shutdown = turn.reason == Cut::kShutdown;
     outcome.error = unavailable(shutdown ? "The server was shut down while it answered."
@@ -303,7 +206,7 @@ void Turns::settle(Running& turn, GenerationOutcome& outcome) const {
   }
 }
 
-void Turns::report(const Running& turn, const GenerationOutcome& outcome) {
+void Turns::report(const RunningTurn& turn, const GenerationOutcome& outcome) {
   const auto& reply = outcome.reply;
   if (outcome.error) {
     telemetry::log_warning("turn.failed",
@@ -315,23 +218,24 @@ void Turns::report(const Running& turn, const GenerationOutcome& outcome) {
                             {"detail", outcome.error->detail()}});
   }
   if (reply.usage) {
-    instruments_->prompt_tokens.Increment(static_cast<double>(reply.usage->prompt_tokens));
-    instruments_->completion_tokens.Increment(static_cast<double>(reply.usage->completion_tokens));
+    instruments_.prompt_tokens.Increment(static_cast<double>(reply.usage->prompt_tokens));
+    instruments_.completion_tokens.Increment(static_cast<double>(reply.usage->completion_tokens));
     if (on_usage_) {
       on_usage_(turn.generation->user(),
                 reply.usage->prompt_tokens + reply.usage->completion_tokens);
     }
   }
-  instruments_->ended(outcome.durable ? reply.finish_reason : store::FinishReason::kError);
-  instruments_->duration.Observe(seconds_since(turn.started_at));
+  instruments_.ended(outcome.durable ? reply.finish_reason : store::FinishReason::kError);
+  instruments_.duration.Observe(turn.seconds());
 }
 
-Task<> Turns::run(std::shared_ptr<Running> turn) {
+Task<> Turns::run(std::shared_ptr<RunningTurn> turn) {
   // A `detached` coroutine must not throw: everything ends in `outcome`.
   turn->deadline.expires_after(options_.turn_timeout);
   turn->deadline.async_wait([turn](boost::system::error_code stopped) {
     if (!stopped) turn->cut(Cut::kTimeout);
   });
+  saver_.begin(turn);
   GenerationOutcome outcome;
   auto& reply = turn->reply;
   try {
@@ -346,8 +250,9 @@ Task<> Turns::run(std::shared_ptr<Running> turn) {
     outcome.error = internal_error(error.what());
   }
   turn->deadline.cancel();
+  co_await TurnSaver::end(*turn);
   settle(*turn, outcome);
-  if (auto failure = co_await save(*turn, reply)) {
+  if (auto failure = co_await saver_.save(*turn, reply)) {
     outcome.error = std::move(failure);
     outcome.durable = false;
   }
@@ -361,46 +266,15 @@ Task<> Turns::run(std::shared_ptr<Running> turn) {
     std::scoped_lock lock(mutex_);
     turns_.erase(reply.id);
   }
-  release_place();
-}
-
-// Makes the answer durable, and gives it the time that the store saved it with; what stands in the
-// way, if it cannot be.
-Task<std::optional<Error>> Turns::save(const Running& turn, store::Message& reply) {
-  auto wait = milliseconds(50);
-  std::optional<Error> failure;
-  for (int attempt = 0; attempt < kSaveAttempts; ++attempt) {
-    if (attempt > 0) {
-      co_await pause(wait);
-      wait *= 3;
-    }
-    failure.reset();
-    try {
-      auto finished = co_await store_.finish_turn(turn.generation->user(),
-                                                  turn.generation->conversation(), reply);
-      reply.timestamp_s = finished.reply.timestamp_s;
-      telemetry::log_info("message.added",
-                          {{"user_id", turn.generation->user().value()},
-                           {"conversation_id", turn.generation->conversation().to_string()},
-                           {"message_id", reply.id.to_string()},
-                           {"role", store::role_name(reply.role)}});
-      co_return std::nullopt;
-    } catch (const Error& error) {
-      failure = error;
-    } catch (const std::exception& error) {
-      failure = internal_error(error.what());
-    }
-    if (!is_passing(*failure)) break;
-  }
-  co_return failure;
+  release_room();
 }
 
 // Goes on until it is saved or its lease is up, and with it the claim that it is running. Its place
 // among the running turns stays taken, so that what waits in memory is bounded.
-Task<> Turns::save_late(const Running& turn, store::Message& reply) {
+Task<> Turns::save_late(const RunningTurn& turn, store::Message& reply) {
   while (!draining_ && clock_.now_s() < turn.lease_until_s) {
     co_await changed_.wait(changed_.ticket(), kLateSaveInterval);
-    auto failure = co_await save(turn, reply);
+    auto failure = co_await saver_.save(turn, reply);
     if (!failure || !is_passing(*failure)) co_return;
   }
 }
@@ -418,9 +292,10 @@ Task<> Turns::wait_until_idle(milliseconds at_most) {
 
 Task<> Turns::drain(milliseconds at_most) {
   draining_ = true;
+  remote_.close();
   changed_.notify_all();
   co_await wait_until_idle(at_most);
-  std::vector<std::shared_ptr<Running>> left;
+  std::vector<std::shared_ptr<RunningTurn>> left;
   {
     std::scoped_lock lock(mutex_);
     for (const auto& [id, turn] : turns_) left.push_back(turn);

@@ -22,6 +22,11 @@
 #include "base/task.h"
 #include "chat/generation.h"
 #include "chat/options.h"
+#include "chat/peers.h"
+#include "chat/remote_turns.h"
+#include "chat/running_turn.h"
+#include "chat/turn_metrics.h"
+#include "chat/turn_saver.h"
 #include "llm/provider.h"
 #include "store/store.h"
 #include "telemetry/metrics.h"
@@ -41,18 +46,20 @@ struct TurnRequest {
 // A turn as its follower sees it.
 struct Turn {
   store::Conversation conversation;
-  store::Message prompt;
+  std::optional<store::Message> prompt;    // nullopt: deleted since
   store::Message reply;                    // as it was when the turn was joined
   std::shared_ptr<Generation> generation;  // null when the reply had ended already
   bool replayed = false;
+  bool elsewhere = false;  // another server makes it, and what is known here may lag behind
 };
 
 class Turns {
  public:
   // All references outlive it. `on_usage` hears how many tokens a user's turn took.
   using OnUsage = std::function<void(const UserId&, std::int64_t tokens)>;
+  // `peers`, where given: the other servers on the same store.
   Turns(store::Store& store, llm::Provider& provider, Clock& clock, telemetry::Metrics& metrics,
-        ChatOptions options, OnUsage on_usage = {});
+        ChatOptions options, OnUsage on_usage = {}, Peers* peers = nullptr);
   ~Turns();
 
   // Returns once the prompt is durable. A repeat with the same key joins the running turn or
@@ -66,6 +73,20 @@ class Turns {
   Task<std::optional<Turn>> join(UserId user, std::optional<ConversationId> id,
                                  store::IdempotencyKey key);
 
+  // The turn that made, or makes, an answer, joined as by a repeat. Where the server that makes it
+  // cannot be reached, `generation` has ended with what is saved and an outcome that may go on.
+  // kNotFound: there is no such answer.
+  Task<Turn> follow(UserId user, ConversationId id, MessageId reply);
+
+  // Stops the model, and returns the answer once what was said is durable; one that has ended
+  // already as it is. kNotFound; kUnavailable (it cannot be saved, or the server that makes it not
+  // be reached).
+  Task<store::Message> cancel(UserId user, ConversationId id, MessageId reply);
+
+  // For other servers: of what this one makes. Null, or nullopt, for anything else.
+  std::shared_ptr<Generation> running_here(const AnswerName& name) const;
+  Task<std::optional<GenerationOutcome>> cancel_here(AnswerName name);
+
   // Refuses new turns; waits until the running ones have ended or the time is up, then cuts them
   // and waits until what they have said is saved (ten seconds at most).
   Task<> drain(std::chrono::milliseconds at_most);
@@ -73,20 +94,28 @@ class Turns {
   std::size_t running() const { return running_.load(); }
 
  private:
-  struct Running;
-  struct Instruments;
-  class Place;
+  class Room;
 
   void check(const TurnRequest& request) const;
-  void release_place();
+  void release_room();
   Task<Turn> join_replayed(UserId user, store::StartedTurn started);
-  std::shared_ptr<Generation> find(MessageId reply) const;
-  Task<> run(std::shared_ptr<Running> turn);
-  Task<llm::CompletionResult> ask_model(Running& turn);
-  void settle(Running& turn, GenerationOutcome& outcome) const;
-  void report(const Running& turn, const GenerationOutcome& outcome);
-  Task<std::optional<Error>> save(const Running& turn, store::Message& reply);
-  Task<> save_late(const Running& turn, store::Message& reply);
+  // Who makes an answer that is running: this server (`here`), or `owner`; neither: it has ended,
+  // and `turn.reply` says how.
+  struct Place {
+    std::shared_ptr<RunningTurn> here;
+    std::string owner;
+  };
+  Task<Place> locate(UserId user, Turn& turn);
+  Task<> attach(UserId user, Turn& turn);
+  Task<Turn> read_turn(UserId user, ConversationId id, MessageId reply);
+  Task<> read_again(UserId user, Turn& turn);
+  std::shared_ptr<RunningTurn> find(MessageId reply) const;
+  std::shared_ptr<RunningTurn> find(const AnswerName& name) const;
+  Task<> run(std::shared_ptr<RunningTurn> turn);
+  Task<llm::CompletionResult> ask_model(RunningTurn& turn);
+  void settle(RunningTurn& turn, GenerationOutcome& outcome) const;
+  void report(const RunningTurn& turn, const GenerationOutcome& outcome);
+  Task<> save_late(const RunningTurn& turn, store::Message& reply);
   Task<> wait_until_idle(std::chrono::milliseconds at_most);
 
   store::Store& store_;
@@ -94,12 +123,14 @@ class Turns {
   Clock& clock_;
   ChatOptions options_;
   OnUsage on_usage_;
-  std::unique_ptr<Instruments> instruments_;
+  TurnSaver saver_;
+  RemoteTurns remote_;
+  TurnMetrics instruments_;
 
   std::atomic<std::size_t> running_{0};
   std::atomic<bool> draining_{false};
   mutable std::mutex mutex_;
-  std::unordered_map<MessageId, std::shared_ptr<Running>> turns_;  // guarded by mutex_
+  std::unordered_map<MessageId, std::shared_ptr<RunningTurn>> turns_;  // guarded by mutex_
   Signal changed_;  // a turn was registered or has ended
 };
 

@@ -155,7 +155,7 @@ TEST_F(TurnsTest, ThePromptAndAPlaceForItsAnswerAreSavedBeforeTheModelIsCalled) 
   auto turn = start("Hi");
   auto messages = saved(turn.conversation.id);
   ASSERT_EQ(messages.size(), 2U);
-  EXPECT_EQ(messages[0].id, turn.prompt.id);
+  EXPECT_EQ(messages[0].id, turn.prompt->id);
   EXPECT_EQ(messages[1].status, store::MessageStatus::kRunning);
   provider.go.notify_all();
   run(turn.generation->outcome());
@@ -420,6 +420,50 @@ TEST_F(TurnsTest, RefusesAnEmptyPromptAndAModelThatIsNotListed) {
   EXPECT_THROW(run(turns->start(kAlice, request, {})), Error);
   request.model = "other";
   EXPECT_NO_THROW(run(turns->start(kAlice, request, {})));
+}
+
+TEST_F(TurnsTest, WhatIsSaidIsSavedAtIntervalsWhileTheModelSpeaks) {
+  ChatOptions options;
+  options.partial_save_interval = milliseconds(5);
+  build(options);
+  provider.waits = true;
+  auto turn = start("Hi");
+  auto reply = turn.reply;
+  while (reply.content != "Hello") {
+    reply = *run(store.get_message(kAlice, turn.conversation.id, turn.reply.id));
+  }
+  EXPECT_EQ(reply.status, store::MessageStatus::kRunning);
+  provider.go.notify_all();
+  run(turn.generation->outcome());
+  EXPECT_EQ(saved(turn.conversation.id)[1].status, store::MessageStatus::kComplete);
+  run_all();
+}
+
+TEST_F(TurnsTest, ACancelledAnswerKeepsWhatWasSaid) {
+  build();
+  provider.waits = true;
+  auto turn = start("Hi");
+  auto reply = run(turns->cancel(kAlice, turn.conversation.id, turn.reply.id));
+  EXPECT_EQ(reply.content, "Hello");
+  EXPECT_EQ(reply.status, store::MessageStatus::kCancelled);
+  EXPECT_EQ(reply.finish_reason, store::FinishReason::kCancelled);
+  EXPECT_EQ(saved(turn.conversation.id)[1], reply);
+  auto outcome = run(turn.generation->outcome());
+  EXPECT_FALSE(outcome.error);
+  EXPECT_EQ(run(turns->cancel(kAlice, turn.conversation.id, turn.reply.id)), reply);
+}
+
+TEST_F(TurnsTest, AFollowerOfAnEndedAnswerGetsItsPromptToo) {
+  build();
+  auto turn = start("Hi");
+  run(turn.generation->outcome());
+  run_all();
+  auto followed = run(turns->follow(kAlice, turn.conversation.id, turn.reply.id));
+  EXPECT_FALSE(followed.generation);
+  EXPECT_EQ(followed.prompt->content, "Hi");
+  EXPECT_EQ(followed.reply.content, "Hello");
+  EXPECT_THROW(run(turns->follow(kAlice, turn.conversation.id, turn.prompt->id)), Error);
+  EXPECT_THROW(run(turns->follow(UserId("bob"), turn.conversation.id, turn.reply.id)), Error);
 }
 
 }  // namespace

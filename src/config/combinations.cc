@@ -67,6 +67,9 @@ void check_keys(const ServeConfig& config) {
 }
 
 void check_store(const ServeConfig& config) {
+  if (config.advertise.empty() != config.cluster_key_file.empty()) {
+    throw ConfigError("--advertise and --cluster-key-file go together");
+  }
   if (config.store == StoreKind::kDynamoDb) {
     for (const char* setting : {"block-cache", "min-free-disk", "write-queue"}) {
       refuse_given(config, setting, "has no effect with --store dynamodb");

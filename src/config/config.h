@@ -79,6 +79,8 @@ struct ServeConfig {
   std::size_t write_queue = 0;
   DynamoDbConfig dynamodb;
   std::chrono::milliseconds dynamodb_sweep_interval{};
+  std::string advertise;         // empty: this server is not called by others
+  std::string cluster_key_file;  // together with it
 
   std::string token_key;
   std::string token_key_file;
@@ -109,6 +111,7 @@ struct ServeConfig {
   std::size_t max_content_bytes = 0;
   std::size_t max_turns = 0;
   std::chrono::milliseconds turn_timeout{};
+  std::optional<std::chrono::milliseconds> partial_save_interval;  // nullopt: the store's own
 
   std::size_t requests_per_minute = 0;  // 0: no limit
   std::size_t tokens_per_minute = 0;    // 0: no limit

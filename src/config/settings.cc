@@ -113,6 +113,19 @@ void apply_endpoint(DynamoDbConfig& config, const std::string& value) {
   config.endpoint = value;
 }
 
+void apply_partial_save_interval(Serve& config, const std::string& value) {
+  if (value.empty()) return;
+  auto interval = parse_duration(value);
+  auto ms = interval.count();
+  if (ms != 0 && (ms < 100 || ms > 3'600'000)) throw ConfigError("must be 0s, or 100ms to 1h");
+  config.partial_save_interval = interval;
+}
+
+void apply_advertise(Serve& config, const std::string& value) {
+  if (!value.empty()) check_endpoint(value);
+  config.advertise = value;
+}
+
 void apply_place(std::optional<MigratePlace>& place, const std::string& value) {
   if (!value.empty()) place = parse_place(value);
 }
@@ -315,6 +328,11 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
       {"Answering", "turn-timeout", "10m",
        "How long one answer may take; then what was said is saved.", false,
        duration(&Serve::turn_timeout, 100)},
+      {"Answering", "partial-save-interval", "",
+       "How often what was said so far is saved while an answer is made, for after a crash; 0s "
+       "switches it off. Default: 1s with rocksdb, 0s with dynamodb, where each save writes the "
+       "whole text.",
+       false, apply_partial_save_interval},
 
       {"Limiting", "requests-per-minute", "0",
        "Requests of one user a minute; more are answered 429. 0: no limit.", false,
@@ -334,6 +352,14 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
         {"Tables", "dynamodb-sweep-interval", "1m",
          "How often to look for deletions that another server has not finished.", false,
          [](Serve& c, const std::string& v) { c.dynamodb_sweep_interval = short_duration(v); }});
+    tables.push_back({"Tables", "advertise", "",
+                      "URL at which the other servers on the same tables reach this one, such as "
+                      "http://10.0.0.7:8080; needs cluster-key-file.",
+                      false, apply_advertise});
+    tables.push_back({"Tables", "cluster-key-file", "",
+                      "File with the key that these servers share: at least 32 bytes; of several "
+                      "lines the first signs and all are accepted.",
+                      false, text(&Serve::cluster_key_file)});
     auto after_storing = std::find_if(settings.begin(), settings.end(), [](const auto& setting) {
       return setting.group == "Signing in";
     });

@@ -17,6 +17,11 @@ Task<bool> Store::close() { co_return true; }
 
 Task<> Store::recount(UserId /*user*/, ConversationId /*id*/) { co_return; }
 
+Task<std::optional<std::string>> Store::find_owner(UserId /*user*/, ConversationId /*id*/,
+                                                   MessageId /*reply*/) {
+  co_return std::nullopt;
+}
+
 Task<ActivityPage> Store::list_by_activity(UserId user, std::size_t limit,
                                            std::optional<ActivityPosition> after) {
   std::vector<Conversation> newest;

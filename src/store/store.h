@@ -80,14 +80,16 @@ class Store {
   // kNotFound; kConflict while the message is a running answer.
   virtual Task<> delete_message(UserId user, ConversationId id, MessageId message) = 0;
 
-  // The conversation and its newest `limit` messages that have a text, sought among the newest
+  // The conversation and its newest `limit` messages that have a text and are not running answers,
+  // sought among the newest
   // recent_rows(limit) messages of all; nullopt as get_conversation.
   virtual Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
                                                           std::size_t limit) = 0;
 
   // Writes the prompt and the place of its answer (and the conversation, where it is new) in one
-  // commit. Until finish_turn, readers see the answer as kRunning, and as kInterrupted once the
-  // server that ran it is gone. kNotFound when the conversation is not there.
+  // commit. The answer's id is the next after the prompt's. Until finish_turn, readers see the
+  // answer as kRunning, and as kInterrupted once the server that ran it is gone. kNotFound when the
+  // conversation is not there.
   virtual Task<StartedTurn> start_turn(UserId user, NewTurn turn,
                                        std::optional<IdempotencyKey> key) = 0;
 
@@ -103,6 +105,18 @@ class Store {
   // kNotFound when the conversation or the answer was deleted meanwhile, or the conversation has
   // expired after the lease was over: nothing is written.
   virtual Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply) = 0;
+
+  // Keeps what was said so far in the place of the answer that start_turn gave, which goes on
+  // running: should the server die, readers see it kInterrupted with this text. `reply`: as
+  // start_turn gave it, with the content so far; nothing else of the conversation changes. False,
+  // and nothing is written, where readers do not see the answer running any more, or this server
+  // does not make it. A store may leave the earlier text where a long one would be too dear.
+  virtual Task<bool> save_partial(UserId user, ConversationId id, Message reply) = 0;
+
+  // Who makes an answer that is running, where that is another server; nullopt where it is this
+  // one, or where the answer is not running (any more).
+  virtual Task<std::optional<std::string>> find_owner(UserId user, ConversationId id,
+                                                      MessageId reply);
 
   // Approximate; cheap enough to ask every few seconds. Never throws.
   virtual StoreStats stats() = 0;

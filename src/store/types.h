@@ -205,7 +205,8 @@ struct MessagePage {
   bool more = false;              // there are more in the direction of the range
 };
 
-// A conversation and the newest of its messages that have a text, read side by side.
+// A conversation and the newest of its messages that have a text and are no running answers, read
+// side by side.
 struct RecentMessages {
   Conversation conversation;
   std::vector<Message> messages;    // oldest first; none with an empty content

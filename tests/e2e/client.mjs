@@ -84,6 +84,29 @@ export class Client {
     return new EventStream(head, response);
   }
 
+  // Follows an answer that is made, or was. `had`: what the client has of its text already, to go on from there.
+  async follow(conversationId, messageId, { had, signal, expect = 200 } = {}) {
+    const path = generationPath(conversationId, messageId);
+    const headers = { Accept: 'text/event-stream' };
+    if (had !== undefined) headers['Last-Event-ID'] = String(Buffer.byteLength(had, 'utf8'));
+    const sent = this.#prepare('GET', path, { headers, signal });
+    const response = await fetch(sent.url, sent.init);
+    const head = contract.checkHead({ method: 'GET', pathname: path, status: response.status, headers: response.headers });
+    if (contract.mediaType(response.headers) !== 'text/event-stream') {
+      const text = await response.text();
+      assert.equal(response.status, expect, text);
+      return undefined;
+    }
+    return new EventStream(head, response, had);
+  }
+
+  async generation(conversationId, messageId, options = { expect: 200 }) {
+    return (await this.get(generationPath(conversationId, messageId), options)).json;
+  }
+  async cancel(conversationId, messageId, options = { expect: 200 }) {
+    return (await this.delete(generationPath(conversationId, messageId), options)).json;
+  }
+
   #prepare(method, path, { query, json, body, contentType, headers = {}, signal }) {
     const url = new URL(path, this.baseUrl);
     for (const [name, value] of Object.entries(query ?? {})) url.searchParams.append(name, value);
@@ -113,17 +136,20 @@ export class Client {
   }
 }
 
+export const generationPath = (conversationId, messageId) =>
+  `/conversations/${conversationId}/generations/${messageId}`;
+
 class EventStream {
   #events;
-  constructor(head, response) {
+  constructor(head, response, had) {
     this.response = response;  // kept: fetch cancels the body of a response that is garbage
     this.status = response.status;
     this.headers = response.headers;
     this.comments = 0;
-    this.#events = this.#read(head, response.body);
+    this.#events = this.#read(head, response.body, had);
   }
-  async *#read(head, body) {
-    const checker = contract.eventChecker(head);
+  async *#read(head, body, had) {
+    const checker = contract.eventChecker(head, had);
     for await (const event of readEvents(body)) {
       if (event.comment !== undefined) {
         this.comments += 1;

@@ -210,16 +210,18 @@ class Contract {
   }
 
   // Checks a stream's events one by one, in their order.
-  eventChecker(head) {
-    return new EventChecker(this, head);
+  // `had`: what the client has of the answer, where it goes on from there (Last-Event-ID).
+  eventChecker(head, had) {
+    return new EventChecker(this, head, had);
   }
 }
 
 class EventChecker {
-  constructor(contract, { where, operation, response }) {
+  constructor(contract, { where, operation, response }, had) {
     const described = response.value.content?.['text/event-stream']?.['x-server-sent-events'];
     if (!described) violation(where, 'no event stream is described here');
-    Object.assign(this, { contract, where, operation, described, events: 0, ended: false, bytes: 0, text: '' });
+    Object.assign(this, { contract, where, operation, described, events: 0, ended: false,
+                          resumed: had !== undefined, bytes: Buffer.byteLength(had ?? '', 'utf8'), text: had ?? '' });
   }
 
   check(event) {
@@ -228,7 +230,7 @@ class EventChecker {
     const schema = this.described[event.name];
     if (!schema) violation(where, 'the contract has no such event');
     this.contract.validate(this.contract.resolve(schema).pointer, event.data, where);
-    if ((this.events === 0) !== (event.name === 'start')) violation(where, 'start comes first, and once');
+    if ((this.events === 0 && !this.resumed) !== (event.name === 'start')) violation(where, 'start comes first, and once');
     this.#checkId(where, event);
     if (event.name === 'done' && event.data.generated_text !== this.text) {
       violation(where, 'the whole differs from its pieces');

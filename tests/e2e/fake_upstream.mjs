@@ -40,6 +40,15 @@ export const scripts = {
     writePieces(response, [after].flat());
     endStream(response, ending);
   },
+  // Says each piece when its gate opens.
+  stepwise: (gates, pieces) => async (response) => {
+    beginStream(response);
+    for (const [i, piece] of pieces.entries()) {
+      await gates[i].opened;
+      writePieces(response, [piece]);
+    }
+    endStream(response);
+  },
   // A pause between any two pieces.
   slow: (pieces, pauseMs) => async (response, call) => {
     beginStream(response);

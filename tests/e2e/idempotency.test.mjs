@@ -250,4 +250,20 @@ describe('idempotency keys', () => {
     assert.deepEqual(refused.fields, ['client_message_id']);
     assert.equal((await alice.conversation(one.conversation_id)).conversation.message_count, 1);
   });
+
+  test('a client_message_id serves as the key of a turn', async () => {
+    for (const query of [{ conversation_id: (await alice.createConversation()).conversation_id }, {}]) {
+      const calls = upstream.calls.length;
+      const body = { prompt: 'Hello', client_message_id: randomUUID() };
+      const send = (fields = {}) => alice.post('/generate', { ...body, ...fields }, { query, expect: 200 });
+      const answers = await Promise.all([send(), send(), send()]);
+      answers.push(await send());
+      for (const answer of answers) assert.deepEqual(answer.json, answers[0].json);
+      assert.equal(upstream.calls.length, calls + 1);
+      assert.equal(answers[0].json.user_message.client_message_id, body.client_message_id);
+      const other = await alice.post('/generate', { ...body, prompt: 'Other' }, { query, expect: 422 });
+      assert.deepEqual(other.fields, ['client_message_id']);
+      assert.equal(upstream.calls.length, calls + 1);
+    }
+  });
 });

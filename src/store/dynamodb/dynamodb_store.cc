@@ -82,7 +82,8 @@ struct DynamoDbStore::Impl {
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
         steps(*rows, clock, ids),
         messages(steps, *rows, reader, *renewer, clock),
-        turns(steps, *rows, reader, *renewer, clock, ids.next(clock.now_ms()).to_string()),
+        turns(steps, *rows, reader, *renewer, clock,
+              options.owner.empty() ? ids.next(clock.now_ms()).to_string() : options.owner),
         purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn,
                                                   options.sweep_interval, metrics)),
         sizes(std::make_shared<dynamodb::TableSizes>(client, options.tables, metrics)) {}
@@ -358,6 +359,20 @@ Task<FinishedTurn> DynamoDbStore::finish_turn(UserId user, ConversationId id, Me
     throw internal_error("a finished answer cannot be running");
   }
   co_return co_await impl_->turns.finish_turn(std::move(user), id, std::move(reply));
+}
+
+Task<bool> DynamoDbStore::save_partial(UserId user, ConversationId id, Message reply) {
+  OperationTimer timer(impl_->operations.save_partial);
+  co_return co_await impl_->turns.save_partial(std::move(user), id, std::move(reply));
+}
+
+Task<std::optional<std::string>> DynamoDbStore::find_owner(UserId user, ConversationId id,
+                                                           MessageId reply) {
+  OperationTimer timer(impl_->operations.find_owner);
+  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.find(id, reply));
+  auto& [conversation, found] = both;
+  if (!conversation || !found.item) co_return std::nullopt;
+  co_return impl_->turns.owner_elsewhere(*found.item);
 }
 
 StoreStats DynamoDbStore::stats() { return impl_->sizes->stats(); }

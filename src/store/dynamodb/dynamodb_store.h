@@ -26,6 +26,8 @@ namespace colloquy::store {
 
 struct DynamoDbOptions {
   dynamodb::TableNames tables;
+  std::string
+      owner;  // what the others know this server by, in the turns that it runs; empty: an id
   bool updated_index = false;  // the table of conversations has UserUpdatedIndex
   // What a turn may take at most; a purge looks once more after it.
   std::chrono::seconds longest_turn{660};
@@ -70,6 +72,10 @@ class DynamoDbStore final : public Store {
   Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
                                              IdempotencyKey key) override;
   Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply) override;
+  // Texts past a few hundred KB are left as they were saved before.
+  Task<bool> save_partial(UserId user, ConversationId id, Message reply) override;
+  Task<std::optional<std::string>> find_owner(UserId user, ConversationId id,
+                                              MessageId reply) override;
   StoreStats stats() override;
   std::string not_ready_reason() override;
   Task<bool> close() override;

@@ -18,10 +18,13 @@ std::size_t page_size(const std::vector<MessageItem>& items, const MessageRange&
   return count;
 }
 
+bool has_text(const MessageItem& item) {
+  return item.content_bytes > 0 && item.message.status != MessageStatus::kRunning;
+}
+
 std::size_t with_text(const std::vector<MessageItem>& items, std::size_t looked_at) {
   auto end = items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), looked_at));
-  return static_cast<std::size_t>(std::count_if(
-      items.begin(), end, [](const MessageItem& item) { return item.content_bytes > 0; }));
+  return static_cast<std::size_t>(std::count_if(items.begin(), end, has_text));
 }
 
 }  // namespace
@@ -84,7 +87,7 @@ Task<MessageReader::Recent> MessageReader::recent(ConversationId conversation, s
   auto& seen = view.seen();
   if (!seen.empty()) recent.newest = seen.front().message.id;
   for (std::size_t i = 0; i < seen.size() && i < most && recent.items.size() < limit; ++i) {
-    if (seen[i].content_bytes > 0) recent.items.push_back(std::move(seen[i]));
+    if (has_text(seen[i])) recent.items.push_back(std::move(seen[i]));
   }
   std::reverse(recent.items.begin(), recent.items.end());
   co_await read_contents(recent.items);

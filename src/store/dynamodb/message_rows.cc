@@ -14,14 +14,12 @@
 namespace colloquy::store::dynamodb {
 namespace {
 
-// An item may have 400 KB with its names and everything else in it.
-constexpr std::size_t kPartBytes = 300'000;
 constexpr std::int64_t kErasedAtOnce = 500;
 
 // How much of `text` goes into one part: whole characters.
 std::size_t part_size(std::string_view text) {
-  auto size = cut_utf8(text, kPartBytes).size();
-  return size == 0 ? std::min(text.size(), kPartBytes) : size;
+  auto size = cut_utf8(text, Rows::kPartBytes).size();
+  return size == 0 ? std::min(text.size(), Rows::kPartBytes) : size;
 }
 
 std::string range_condition(Request& request, const Rows::MessageQuery& query) {

@@ -95,6 +95,8 @@ class Rows {
   };
   Task<MessageRows> messages(MessageQuery query);
   Task<std::optional<MessageItem>> message(ConversationId conversation, MessageId id);
+  // An item may have 400 KB with its names and everything else in it.
+  static constexpr std::size_t kPartBytes = 300'000;
   // A long content goes into parts first, and out of `item`. False when there is one with this id,
   // which kInPlaceOfRunning allows for a running answer.
   enum class Insert { kNew, kInPlaceOfRunning };

@@ -181,6 +181,29 @@ Task<> TurnWriter::take_back(const RunningTurn& turn, const MessageItem& reply) 
   co_await rows_.erase_message(turn.conversation, turn.prompt, 0);
 }
 
+Task<bool> TurnWriter::save_partial(UserId user, ConversationId id, Message reply) {
+  auto running = running_.find(user, id, reply.id);
+  if (!running) co_return false;
+  if (reply.content.size() > Rows::kPartBytes) co_return true;
+  // The condition of the write itself cannot see that the conversation was deleted.
+  auto conversation = co_await rows_.conversation(user, id);
+  if (!conversation || conversation->conversation.expired(clock_.now_s())) co_return false;
+  MessageItem item;
+  item.message = std::move(reply);
+  item.message.status = MessageStatus::kRunning;
+  item.conversation_id = id;
+  item.user_id = std::move(user);
+  item.running = PendingReply{item.message.id, owner_, running->lease_until_s, item.message.model};
+  item.ttl = steps_.removal_time(running->ttl_seconds, running->lease_until_s);
+  co_return co_await rows_.insert_message(item, Rows::Insert::kInPlaceOfRunning);
+}
+
+std::optional<std::string> TurnWriter::owner_elsewhere(const MessageItem& answer) const {
+  bool running = answer.message.status == MessageStatus::kRunning && answer.running;
+  if (!running || answer.running->owner == owner_) return std::nullopt;
+  return answer.running->owner;
+}
+
 Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Message reply) {
   auto running = running_.find(user, id, reply.id);
   if (!running) {
@@ -195,7 +218,11 @@ Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Messa
   item.user_id = user;
   item.ttl = steps_.removal_time(running->ttl_seconds, 0);
   auto reply_id = item.message.id;
+  // It goes out of the item and into parts.
+  std::string long_content;
+  if (item.message.content.size() > Rows::kPartBytes) long_content = item.message.content;
   bool inserted = co_await rows_.insert_message(item, Rows::Insert::kInPlaceOfRunning);
+  if (item.parts > 0) item.message.content = std::move(long_content);
   if (!inserted) {
     // It is there already, from an attempt before.
     auto saved = co_await reader_.find(id, reply_id);

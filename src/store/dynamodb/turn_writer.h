@@ -36,6 +36,9 @@ class TurnWriter {
   Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
                                              IdempotencyKey key);
   Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply);
+  Task<bool> save_partial(UserId user, ConversationId id, Message reply);
+  // Of an answer that runs on another server.
+  std::optional<std::string> owner_elsewhere(const MessageItem& answer) const;
 
  private:
   Task<std::optional<StartedTurn>> write_turn(const KeyedItem& made, Conversation conversation,

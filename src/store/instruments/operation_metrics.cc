@@ -23,6 +23,8 @@ OperationMetrics::OperationMetrics(telemetry::Metrics& metrics)
       read_recent(operation_seconds(metrics, "read_recent")),
       start_turn(operation_seconds(metrics, "start_turn")),
       find_turn(operation_seconds(metrics, "find_turn")),
-      finish_turn(operation_seconds(metrics, "finish_turn")) {}
+      finish_turn(operation_seconds(metrics, "finish_turn")),
+      save_partial(operation_seconds(metrics, "save_partial")),
+      find_owner(operation_seconds(metrics, "find_owner")) {}
 
 }  // namespace colloquy::store

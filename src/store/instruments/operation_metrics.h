@@ -23,6 +23,8 @@ struct OperationMetrics {
   telemetry::Histogram& start_turn;
   telemetry::Histogram& find_turn;
   telemetry::Histogram& finish_turn;
+  telemetry::Histogram& save_partial;
+  telemetry::Histogram& find_owner;
 };
 
 // Measures one call of a store, however it ends.

@@ -204,7 +204,7 @@ void StartTurn::apply(WriteGroup& group) {
   ConversationRecord fresh;
   if (!id_) fresh = new_record(group, user_, std::move(*new_));
   auto prompt_id = group.next_message_id(entry ? entry->record.last_message_id : MessageId());
-  auto reply_id = group.next_message_id(prompt_id);
+  auto reply_id = prompt_id.successor();
 
   if (entry) {
     group.change(*entry);
@@ -249,6 +249,21 @@ void FinishTurn::apply(WriteGroup& group) {
   set_timestamp(encoded_, group.now_s());
   group.put_message(id_, reply_id_, encoded_);
   set_result({conversation, group.now_s(), std::nullopt});
+}
+
+SavePartial::SavePartial(const UserId& user, ConversationId id, Message reply)
+    : key_(keys::conversation(user, id)), id_(id), reply_(std::move(reply)) {}
+
+void SavePartial::apply(WriteGroup& group) {
+  auto record = group.find_conversation(key_) ? group.find_message(id_, reply_.id) : std::nullopt;
+  bool running =
+      record && as_seen(*record, group.instance(), group.now_s()).status == MessageStatus::kRunning;
+  if (running) {
+    record->message.content = std::move(reply_.content);
+    encode(*record, encoded_);
+    group.put_message(id_, reply_.id, encoded_);
+  }
+  set_result(std::move(running));
 }
 
 UpdateConversation::UpdateConversation(const UserId& user, ConversationId id,

@@ -119,6 +119,20 @@ class FinishTurn final : public AwaitedOperation<SavedAnswer> {
   std::string encoded_;
 };
 
+// False where the answer is not running, or another opening of the store runs it.
+class SavePartial final : public AwaitedOperation<bool> {
+ public:
+  SavePartial(const UserId& user, ConversationId id, Message reply);
+  void apply(WriteGroup& group) override;
+  std::size_t bytes() const override { return 512 + 2 * reply_.content.size(); }
+
+ private:
+  std::string key_;
+  ConversationId id_;
+  Message reply_;
+  std::string encoded_;
+};
+
 class UpdateConversation final : public AwaitedOperation<Conversation> {
  public:
   UpdateConversation(const UserId& user, ConversationId id, ConversationPatch patch,

@@ -248,7 +248,8 @@ std::optional<RecentMessages> Reader::recent(const UserId& user, const Conversat
     }
     if (recent.messages.size() == limit || rows++ == recent_rows(limit)) break;
     auto message = decode(at);
-    if (!message.content.empty()) recent.messages.push_back(std::move(message));
+    bool wanted = !message.content.empty() && message.status != MessageStatus::kRunning;
+    if (wanted) recent.messages.push_back(std::move(message));
   }
   check(at.status(), "reading");
   std::reverse(recent.messages.begin(), recent.messages.end());

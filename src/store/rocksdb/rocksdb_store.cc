@@ -289,6 +289,13 @@ Task<FinishedTurn> RocksDbStore::finish_turn(UserId user, ConversationId id, Mes
   co_return FinishedTurn{std::move(saved.conversation), std::move(reply)};
 }
 
+Task<bool> RocksDbStore::save_partial(UserId user, ConversationId id, Message reply) {
+  OperationTimer timer(impl_->operations.save_partial);
+  impl_->require_room();
+  auto operation = impl_->submit<SavePartial>(user, id, std::move(reply));
+  co_return co_await operation->wait();
+}
+
 StoreStats RocksDbStore::stats() {
   return {impl_->writer.conversations(), impl_->writer.messages(), impl_->sweeper.disk_bytes()};
 }

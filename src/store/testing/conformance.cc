@@ -56,6 +56,12 @@ StartedTurn StoreConformance::start(const Conversation& conversation, const std:
   return run_task(store().start_turn(conversation.user_id, turn, std::nullopt));
 }
 
+bool StoreConformance::save_partial(const StartedTurn& turn, const std::string& so_far) {
+  auto reply = turn.reply;
+  reply.content = so_far;
+  return run_task(store().save_partial(alice_, turn.conversation.id, reply));
+}
+
 Conversation StoreConformance::finish(const StartedTurn& turn, const std::string& answer) {
   auto reply = turn.reply;
   reply.content = answer;

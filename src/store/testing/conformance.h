@@ -80,6 +80,7 @@ class StoreConformance : public testing::TestWithParam<StoreFactory> {
   StartedTurn start(const Conversation& conversation, const std::string& prompt,
                     std::int64_t lease_seconds = 600);
   Conversation finish(const StartedTurn& turn, const std::string& answer);
+  bool save_partial(const StartedTurn& turn, const std::string& so_far);
   std::optional<Conversation> get(const Conversation& conversation);
   std::optional<Message> get(const Conversation& conversation, const MessageId& id);
   MessagePage list(const Conversation& conversation, MessageRange range = {});

@@ -67,6 +67,8 @@ std::string describe(const FinishedTurn& finished) {
   return describe(finished.conversation) + '\n' + describe(finished.reply);
 }
 
+std::string describe(bool value) { return value ? "yes" : "no"; }
+
 template <class T>
 std::string describe(const std::optional<T>& value) {
   return value ? describe(*value) : "nothing";
@@ -130,6 +132,7 @@ class Comparison {
   void append();
   void start();
   void finish();
+  void save_partial();
   void update();
   void remove_conversation();
   void remove_message();
@@ -238,6 +241,16 @@ void Comparison::finish() {
   EXPECT_EQ(real.text, model.text);
 }
 
+void Comparison::save_partial() {
+  if (turns_.empty()) return;
+  auto [known, reply] = turns_[draw(turns_.size())];
+  reply.content = "so far " + std::to_string(draw(1000));
+  auto who = user_for(known);
+  auto real = outcome_of(real_->save_partial(who, known.id, reply));
+  auto model = outcome_of(model_.save_partial(who, known.id, reply));
+  EXPECT_EQ(real.text, model.text);
+}
+
 void Comparison::update() {
   auto& known = some();
   auto who = user_for(known);
@@ -330,7 +343,7 @@ void Comparison::step() {
       return start();
     case 10:
     case 11:
-      return finish();
+      return one_in(2) ? save_partial() : finish();
     case 12:
     case 13:
       return update();

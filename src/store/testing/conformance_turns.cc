@@ -22,7 +22,7 @@ TEST_P(StoreConformance, ATurnWritesPromptAndPlaceOfAnswerTogether) {
   EXPECT_EQ(turn.reply.status, MessageStatus::kRunning);
   EXPECT_EQ(turn.reply.content, "");
   EXPECT_EQ(turn.reply.model, "model");
-  EXPECT_GT(turn.reply.id, turn.prompt.id);
+  EXPECT_EQ(turn.reply.id, turn.prompt.id.successor());
   EXPECT_EQ(turn.conversation.message_count, 3U);
   EXPECT_EQ(turn.conversation.updated_at_s, clock().now_s());
   EXPECT_EQ(known_at_once(*get(conversation)), known_at_once(turn.conversation));
@@ -67,6 +67,93 @@ TEST_P(StoreConformance, AFinishedAnswerTakesItsPlace) {
   EXPECT_THAT(contents(conversation),
               ElementsAre("prompt", "answer", "appended while the model answers"));
   EXPECT_GT(later.id, turn.reply.id);
+}
+
+TEST_P(StoreConformance, WhatWasSaidSoFarIsSeenWhileTheAnswerRuns) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt");
+  auto before = *get(conversation);
+  advance_s(5);
+  EXPECT_TRUE(save_partial(turn, "so"));
+  EXPECT_TRUE(save_partial(turn, "so far"));
+  auto expected = turn.reply;
+  expected.content = "so far";
+  EXPECT_EQ(get(conversation, turn.reply.id), expected);
+  EXPECT_EQ(list(conversation).messages.back(), expected);
+  EXPECT_EQ(*get(conversation), before);
+  // A running answer is no part of the context of another turn.
+  auto recent = run_task(store().read_recent(alice_, conversation.id, 5));
+  ASSERT_EQ(recent->messages.size(), 1U);
+  EXPECT_EQ(recent->messages[0].content, "prompt");
+  finish(turn, "so far so good");
+  EXPECT_THAT(contents(conversation), ElementsAre("prompt", "so far so good"));
+  EXPECT_EQ(get(conversation)->message_count, 2U);
+}
+
+TEST_P(StoreConformance, WhatWasSaidSoFarIsLeftWhenTheServerIsGone) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt", 600);
+  EXPECT_TRUE(save_partial(turn, "ünd"));
+  reopen();
+  EXPECT_FALSE(save_partial(turn, "of another server"));
+  advance_s(600);
+  auto reply = get(conversation, turn.reply.id);
+  EXPECT_EQ(reply->status, MessageStatus::kInterrupted);
+  EXPECT_EQ(reply->content, "ünd");
+  auto recent = run_task(store().read_recent(alice_, conversation.id, 5));
+  EXPECT_EQ(recent->messages.size(), 2U);
+  run_task(store().delete_message(alice_, conversation.id, turn.reply.id));
+  EXPECT_THAT(contents(conversation), ElementsAre("prompt"));
+}
+
+TEST_P(StoreConformance, WhatWasSaidSoFarComesTooLateForAnAnswerThatDoesNotRun) {
+  auto conversation = create(alice_);
+  auto ended = start(conversation, "prompt");
+  finish(ended, "whole");
+  EXPECT_FALSE(save_partial(ended, "part"));
+  EXPECT_EQ(get(conversation, ended.reply.id)->content, "whole");
+  run_task(store().delete_message(alice_, conversation.id, ended.reply.id));
+  EXPECT_FALSE(save_partial(ended, "part"));
+  EXPECT_EQ(get(conversation, ended.reply.id), std::nullopt);
+
+  auto lapsed = start(conversation, "prompt", 30);
+  advance_s(30);
+  EXPECT_FALSE(save_partial(lapsed, "part"));
+
+  auto theirs = start(conversation, "prompt");
+  EXPECT_FALSE(run_task(store().save_partial(bob_, conversation.id, theirs.reply)));
+  auto unknown = theirs.reply;
+  unknown.id = no_message_;
+  EXPECT_FALSE(run_task(store().save_partial(alice_, conversation.id, unknown)));
+
+  run_task(store().delete_conversation(alice_, conversation.id, {}));
+  EXPECT_FALSE(save_partial(theirs, "part"));
+  settle();
+  EXPECT_EQ(stats().messages, 0U);
+}
+
+TEST_P(StoreConformance, APromptDeletedDuringItsTurnLeavesWhatWasSaidSoFar) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt");
+  EXPECT_TRUE(save_partial(turn, "so"));
+  run_task(store().delete_message(alice_, conversation.id, turn.prompt.id));
+  EXPECT_THAT(contents(conversation), ElementsAre("so"));
+  EXPECT_TRUE(save_partial(turn, "so far"));
+  EXPECT_THAT(contents(conversation), ElementsAre("so far"));
+  finish(turn, "whole");
+  EXPECT_THAT(contents(conversation), ElementsAre("whole"));
+  EXPECT_EQ(get(conversation)->message_count, 1U);
+}
+
+TEST_P(StoreConformance, ALongTextSoFarDoesNotHinderTheAnswer) {
+  auto conversation = create(alice_);
+  auto turn = start(conversation, "prompt");
+  EXPECT_TRUE(save_partial(turn, "so far"));
+  EXPECT_TRUE(save_partial(turn, std::string(700'000, 'l')));
+  auto seen = get(conversation, turn.reply.id)->content;
+  EXPECT_TRUE(seen == "so far" || seen == std::string(700'000, 'l'));
+  finish(turn, std::string(900'000, 'm'));
+  EXPECT_EQ(get(conversation, turn.reply.id)->content, std::string(900'000, 'm'));
 }
 
 TEST_P(StoreConformance, FinishingTwiceIsFinishingOnce) {

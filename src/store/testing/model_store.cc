@@ -260,8 +260,10 @@ Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, Convers
   if (!held->messages.empty()) recent.newest = held->messages.rbegin()->first;
   auto left = recent_rows(limit);
   for (auto at = held->messages.rbegin(); at != held->messages.rend() && left > 0; ++at, --left) {
-    bool wanted = recent.messages.size() < limit && !at->second.message.content.empty();
-    if (wanted) recent.messages.insert(recent.messages.begin(), seen(at->second));
+    auto message = seen(at->second);
+    bool has_text = !message.content.empty() && message.status != MessageStatus::kRunning;
+    bool wanted = recent.messages.size() < limit && has_text;
+    if (wanted) recent.messages.insert(recent.messages.begin(), std::move(message));
   }
   co_return recent;
 }
@@ -283,6 +285,7 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   auto prompt = append(held, std::move(turn.prompt)).message;
   NewMessage place;
   place.role = Role::kAssistant;
+  if (given_messages_.empty()) given_messages_.push_back(prompt.id.successor());
   auto& reply = append(held, std::move(place));
   reply.message.status = MessageStatus::kRunning;
   reply.message.model = turn.model;
@@ -323,6 +326,17 @@ Task<FinishedTurn> ModelStore::finish_turn(UserId user, ConversationId id, Messa
     ++held.conversation.version;
   }
   co_return FinishedTurn{held.conversation, found->second.message};
+}
+
+Task<bool> ModelStore::save_partial(UserId user, ConversationId id, Message reply) {
+  std::scoped_lock lock(mutex_);
+  auto* held = find(user, id);
+  if (held == nullptr) co_return false;
+  auto found = held->messages.find(reply.id);
+  if (found == held->messages.end()) co_return false;
+  if (seen(found->second).status != MessageStatus::kRunning) co_return false;
+  found->second.message.content = std::move(reply.content);
+  co_return true;
 }
 
 StoreStats ModelStore::stats() {

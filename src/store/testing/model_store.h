@@ -46,6 +46,7 @@ class ModelStore : public Store {
   Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
                                              IdempotencyKey key) override;
   Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply) override;
+  Task<bool> save_partial(UserId user, ConversationId id, Message reply) override;
   StoreStats stats() override;
   std::string not_ready_reason() override { return {}; }
 

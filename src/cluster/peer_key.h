@@ -1,0 +1,68 @@
+// The key that the servers on one store share, and what is signed with it. It never leaves the
+// process: a request carries a MAC (HMAC-SHA-256) of all that it asks, with the time, and an answer
+// one that only a holder of the key can make of that request. Immutable; any thread.
+//
+//   Colloquy-Peer: v1 TIME NONCE USER INSTANCE MAC       of a request; USER in hexadecimal
+//   Colloquy-Peer: v1 MAC                                of its answer
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace colloquy::cluster {
+
+inline constexpr const char* kPeerHeader = "Colloquy-Peer";
+// How far the clocks of two servers may be apart, and how long a request is good for.
+inline constexpr std::int64_t kPeerSeconds = 60;
+
+struct PeerRequest {
+  std::string method;
+  std::string target;
+  std::string instance;  // of the server that is asked
+  UserId user;
+};
+
+// A request whose MAC was right.
+struct TrustedRequest {
+  UserId user;
+  std::string instance;
+  std::string mac;
+  std::size_t secret = 0;
+};
+
+class PeerKey {
+ public:
+  // The first secret signs, every one is accepted. Throws Error(kInvalid) for none, or one of less
+  // than 32 bytes.
+  explicit PeerKey(std::vector<std::string> secrets);
+  // One secret a line. Throws Error(kInvalid, kNotFound) that names the file.
+  static PeerKey load(const std::string& path);
+
+  // The header's value, and the MAC in it.
+  struct Signed {
+    std::string header;
+    std::string mac;
+  };
+  Signed sign(const PeerRequest& request, std::int64_t now_s) const;
+  // nullopt: not of a holder of the key, not this request, or too old.
+  std::optional<TrustedRequest> verify(std::string_view method, std::string_view target,
+                                       std::string_view header, std::int64_t now_s) const;
+
+  // The header's value of the answer with that status.
+  std::string prove(const TrustedRequest& request, int status) const;
+  bool proves(std::string_view header, std::string_view request_mac, int status) const;
+
+ private:
+  std::string request_mac(std::size_t secret, std::string_view method, std::string_view target,
+                          std::string_view fields) const;
+  std::string answer_mac(std::size_t secret, std::string_view request_mac, int status) const;
+
+  std::vector<std::string> secrets_;
+};
+
+}  // namespace colloquy::cluster
