@@ -25,7 +25,13 @@
 #include "auth/token_authenticator.h"
 #include "auth/token_key.h"
 #include "auth/user_id.h"
+#include "chat/background_model.h"
+#include "chat/context_builder.h"
 #include "chat/conversations.h"
+#include "chat/event_hub.h"
+#include "chat/observed_store.h"
+#include "chat/summaries.h"
+#include "chat/titles.h"
 #include "chat/turns.h"
 #include "http/server.h"
 #include "llm/provider.h"
@@ -46,6 +52,8 @@ using std::chrono::milliseconds;
 
 // How long responses that are under way when the turns have ended may take.
 constexpr auto kResponsesBound = milliseconds(3'000);
+// How long titles and summaries may take to stop.
+constexpr auto kBackgroundBound = milliseconds(2'000);
 // How long the event loops may take to run dry after that.
 constexpr auto kLoopsBound = milliseconds(5'000);
 // How much longer than a turn its lease is, and a little more.
@@ -158,25 +166,41 @@ class ServerProcess {
 
   void make_chat() {
     chat::ChatOptions options;
-    options.context_messages = config_.context_messages;
+    // A budget alone decides alone.
+    if (config_.context_tokens > 0 && !config_.sources.has("context-messages")) {
+      options.context_messages.reset();
+    } else {
+      options.context_messages = config_.context_messages;
+    }
+    options.context_summary = config_.context_summary;
     options.context_tokens = config_.context_tokens;
     options.max_tokens_default = config_.max_tokens_default;
     options.max_content_bytes = config_.max_content_bytes;
     options.max_turns = config_.max_turns;
     options.turn_timeout = config_.turn_timeout;
-    conversations_ = std::make_unique<chat::Conversations>(*store_, options);
+    events_ = std::make_unique<chat::EventHub>(ids_.next(clock_.now_ms()).to_string(), metrics_);
+    observed_ = std::make_unique<chat::ObservedStore>(*store_);
+    contexts_ = std::make_unique<chat::ContextBuilder>(*observed_, *provider_, options);
+    background_ = std::make_unique<chat::BackgroundModel>(*provider_, metrics_);
+    titles_ = std::make_unique<chat::Titles>(*observed_, *background_);
+    summaries_ = std::make_unique<chat::Summaries>(*observed_, *contexts_, *background_);
+    observed_->add(*events_);
+    if (config_.model_titles) observed_->add(*titles_);
+    observed_->add(*summaries_);
+    conversations_ = std::make_unique<chat::Conversations>(*observed_, options);
     token_limiter_ = std::make_unique<api::RateLimiter>(clock_, config_.tokens_per_minute);
     request_limiter_ = std::make_unique<api::RateLimiter>(clock_, config_.requests_per_minute);
     turns_ =
-        std::make_unique<chat::Turns>(*store_, *provider_, clock_, metrics_, options,
+        std::make_unique<chat::Turns>(*observed_, *provider_, clock_, metrics_, options,
                                       [this](const UserId& user, std::int64_t tokens) {
                                         token_limiter_->charge(user, static_cast<double>(tokens));
                                       });
   }
 
   void make_api(const std::string& version) {
-    api::Services services{*conversations_, *turns_, *store_, *authenticator_, *request_limiter_,
-                           *token_limiter_, clock_,  ids_,    metrics_,        version};
+    api::Services services{
+        *conversations_,   *turns_,         *contexts_, *events_, *store_,  *authenticator_,
+        *request_limiter_, *token_limiter_, clock_,     ids_,     metrics_, version};
     api_ = std::make_unique<api::Api>(
         services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
     auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",
@@ -267,6 +291,8 @@ class ServerProcess {
   Task<> stop() {
     server_->stop_accepting();
     co_await turns_->drain(config_.shutdown_timeout);
+    events_->close();
+    co_await background_->drain(kBackgroundBound);
     asio::steady_timer timer(control_);
     auto give_up = std::chrono::steady_clock::now() + kResponsesBound;
     while (server_->connections() > 0 && std::chrono::steady_clock::now() < give_up) {
@@ -323,6 +349,12 @@ class ServerProcess {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<llm::Provider> provider_;
   std::unique_ptr<chat::Conversations> conversations_;
+  std::unique_ptr<chat::EventHub> events_;
+  std::unique_ptr<chat::ObservedStore> observed_;
+  std::unique_ptr<chat::ContextBuilder> contexts_;
+  std::unique_ptr<chat::BackgroundModel> background_;
+  std::unique_ptr<chat::Titles> titles_;
+  std::unique_ptr<chat::Summaries> summaries_;
   std::unique_ptr<api::RateLimiter> token_limiter_;
   std::unique_ptr<api::RateLimiter> request_limiter_;
   std::unique_ptr<chat::Turns> turns_;

@@ -9,7 +9,9 @@
 #include "auth/authenticator.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "chat/context_builder.h"
 #include "chat/conversations.h"
+#include "chat/event_hub.h"
 #include "chat/turns.h"
 #include "http/router.h"
 #include "store/store.h"
@@ -20,6 +22,8 @@ namespace colloquy::api {
 struct Services {
   chat::Conversations& conversations;
   chat::Turns& turns;
+  chat::ContextBuilder& contexts;
+  chat::EventHub& events;
   store::Store& store;
   auth::Authenticator& authenticator;
   RateLimiter& requests;
@@ -34,6 +38,8 @@ struct Services {
 void add_conversation_routes(http::Router& router, Services& services);
 void add_message_routes(http::Router& router, Services& services);
 void add_generate_routes(http::Router& router, Services& services);
+void add_context_routes(http::Router& router, Services& services);
+void add_event_routes(http::Router& router, Services& services);
 void add_health_routes(http::Router& router, Services& services);
 void add_metrics_routes(http::Router& router, Services& services);
 

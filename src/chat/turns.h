@@ -16,10 +16,12 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/signal.h"
 #include "base/task.h"
+#include "chat/context_builder.h"
 #include "chat/generation.h"
 #include "chat/options.h"
 #include "llm/provider.h"
@@ -78,6 +80,8 @@ class Turns {
   class Place;
 
   void check(const TurnRequest& request) const;
+  Task<std::vector<llm::ChatMessage>> context_for(UserId user, const TurnRequest& request,
+                                                  store::NewTurn& fresh);
   void release_place();
   Task<Turn> join_replayed(UserId user, store::StartedTurn started);
   std::shared_ptr<Generation> find(MessageId reply) const;
@@ -93,6 +97,7 @@ class Turns {
   llm::Provider& provider_;
   Clock& clock_;
   ChatOptions options_;
+  ContextBuilder contexts_;
   OnUsage on_usage_;
   std::unique_ptr<Instruments> instruments_;
 

@@ -99,7 +99,9 @@ struct ServeConfig {
   std::chrono::milliseconds openai_idle_timeout{};
 
   std::size_t context_messages = 0;
-  std::size_t context_tokens = 0;      // 0: no budget
+  std::size_t context_tokens = 0;  // 0: no budget
+  bool context_summary = false;
+  bool model_titles = false;
   std::size_t max_tokens_default = 0;  // 0: the model's own
   std::size_t max_content_bytes = 0;
   std::size_t max_turns = 0;

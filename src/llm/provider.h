@@ -72,8 +72,16 @@ class Provider {
   // The models that a request may name, the default first. Never empty.
   virtual const std::vector<std::string>& models() const = 0;
 
-  // How many tokens a text has, exactly or as an estimate; used to cut the context.
+  // How many tokens a text has, exactly or as an estimate.
   virtual std::size_t count_tokens(std::string_view text) const = 0;
+
+  // How many tokens a text has by the model's own tokenizer; nullopt: has no tokenizer. An empty
+  // `model` is the default. Callable from every event loop; does not block.
+  virtual std::optional<std::size_t> count_tokens(std::string_view model, std::string_view text) {
+    static_cast<void>(model);
+    static_cast<void>(text);
+    return std::nullopt;
+  }
 
   // Streams an answer into `sink`, in whole UTF-8 characters, and returns when it has ended.
   // Throws kThrottled, kUnavailable (out, slow, cut off or garbled), kInvalid (the model refused

@@ -183,6 +183,11 @@ Task<std::optional<ConversationItem>> Rows::touch(UserId user, ConversationId id
     update += " REMOVE #held_until";
     condition += " AND #held_until = :lease";
     request.number(":lease", *touch.release);
+  } else if (touch.drops_summary) {
+    update += " REMOVE #summary, #summary_up_to";
+  } else if (touch.deleted) {
+    condition += " AND (attribute_not_exists(#summary_up_to) OR #summary_up_to < :deleted)";
+    request.string(":deleted", touch.deleted->to_string());
   }
   request.update(update).condition(condition);
   request.number(":zero", 0).number(":one", 1).number(":count", touch.count_change);
@@ -198,6 +203,8 @@ Task<std::optional<ConversationItem>> Rows::touch(UserId user, ConversationId id
     touch.count_change = 0;
   } else if (touch.release) {
     touch.release.reset();  // held by another turn beside ours
+  } else if (touch.deleted && !touch.drops_summary) {
+    touch.drops_summary = true;
   } else {
     throw internal_error("a condition failed that holds");
   }
@@ -259,6 +266,12 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, std::uint64_
   set_or_remove(conversation.ttl_seconds.has_value(), "ttl");
   set_or_remove(conversation.held_until_s != 0, "held_until");
   set_or_remove(item.renewed_at_s.has_value(), "renewed_at");
+  const auto& context = conversation.context;
+  set_or_remove(context.messages.has_value(), "context_messages");
+  set_or_remove(context.tokens.has_value(), "context_tokens");
+  set_or_remove(context.summary.has_value(), "context_summary");
+  set_or_remove(conversation.summary.has_value(), "summary");
+  set_or_remove(conversation.summary.has_value(), "summary_up_to");
   request.update(set + remove);
   std::string condition = "attribute_exists(#conversation_id) AND ";
   condition +=
@@ -275,6 +288,13 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, std::uint64_
   if (!conversation.metadata.empty()) request.strings(":metadata", conversation.metadata);
   if (conversation.held_until_s != 0) request.number(":held_until", conversation.held_until_s);
   if (item.renewed_at_s) request.number(":renewed_at", *item.renewed_at_s);
+  if (context.messages) request.number(":context_messages", *context.messages);
+  if (context.tokens) request.number(":context_tokens", *context.tokens);
+  if (context.summary) request.boolean(":context_summary", *context.summary);
+  if (conversation.summary) {
+    request.string(":summary", conversation.summary->text);
+    request.string(":summary_up_to", conversation.summary->up_to.to_string());
+  }
   if (conversation.ttl_seconds) {
     request.number(":ttl_seconds", *conversation.ttl_seconds);
     request.number(":ttl", *conversation.expires_at_s());

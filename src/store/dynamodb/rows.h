@@ -32,6 +32,8 @@ struct Touch {
   std::optional<std::int64_t> updated_at_s;
   std::optional<std::int64_t> ttl_seconds;  // as the caller knows it, to move the removal
   std::optional<std::int64_t> release;      // the lease whose hold on the expiry ends
+  std::optional<MessageId> deleted;         // a summary that covers it goes
+  bool drops_summary = false;               // one does, as a condition has shown
   bool counted = false;  // a mended count has it already, and says so in the slot
 };
 
