@@ -255,6 +255,7 @@ struct RecentMessages {
 struct RecentRange {
   std::size_t messages = 0;
   std::size_t content_bytes = 0;
+  bool operator==(const RecentRange&) const = default;
 };
 // What the context may need by settings that are `resolved`: with a budget of tokens alone at most
 // limits::kContextMessagesMax messages and limits::kBytesPerToken bytes a token.

@@ -14,6 +14,7 @@
 #include "store/dynamodb/message_reader.h"
 #include "store/dynamodb/message_writer.h"
 #include "store/dynamodb/purger.h"
+#include "store/dynamodb/range_hints.h"
 #include "store/dynamodb/renewer.h"
 #include "store/dynamodb/table_sizes.h"
 #include "store/dynamodb/turn_writer.h"
@@ -139,6 +140,7 @@ struct DynamoDbStore::Impl {
   OperationMetrics operations;
   std::shared_ptr<dynamodb::Rows> rows;
   MessageReader reader;
+  dynamodb::RangeHints hints;
   std::shared_ptr<dynamodb::Renewer> renewer;
   dynamodb::WriteSteps steps;
   dynamodb::MessageWriter messages;
@@ -321,7 +323,8 @@ Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, Conv
                                                                ContextSettings usual) {
   OperationTimer timer(impl_->operations.read_recent);
   dynamodb::RecentRows rows(id, impl_->clock.now_s());
-  auto range = recent_range(usual);
+  auto usual_range = recent_range(usual);
+  auto range = impl_->hints.guess(id, usual_range);
   auto both =
       co_await side_by_side(impl_->conversation(user, id), impl_->reader.extend(rows, range));
   auto& conversation = both.first;
@@ -329,6 +332,7 @@ Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, Conv
   RecentMessages recent;
   recent.conversation = std::move(*conversation);
   auto own_range = recent_range(resolved(recent.conversation.context, usual));
+  impl_->hints.learn(id, own_range, usual_range);
   co_await impl_->reader.extend(rows, own_range);
   recent.newest = rows.newest();
   auto items = co_await impl_->reader.newest_with_text(rows, own_range);

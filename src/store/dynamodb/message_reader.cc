@@ -19,9 +19,10 @@ std::size_t page_size(const std::vector<MessageItem>& items, const MessageRange&
   return count;
 }
 
-// With a budget it is not known how many messages it will take.
-constexpr std::size_t kFirstPage = 24;
-constexpr std::size_t kLargestPage = 192;
+// With a budget it is not known how many messages it will take: a read unit's worth of small ones,
+// then twice as many each time.
+constexpr std::size_t kFirstPage = 8;
+constexpr std::size_t kLargestPage = 256;
 constexpr std::size_t kFurtherRows = 8;
 
 // What of `seen`, newest first, is in the range.
