@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <thread>
+
 #include "base/error.h"
 #include "store/testing/run_task.h"
 
@@ -121,6 +126,38 @@ TEST_F(EventHubTest, ClosingEndsEveryStreamAfterWhatWasPublished) {
   EXPECT_THAT(numbers(step), ElementsAre(1));
   EXPECT_TRUE(step.ended);
   EXPECT_THROW(hub.follow(kAlice, ""), Error);
+}
+
+TEST_F(EventHubTest, FollowersOnOtherThreadsHearEveryEventOnceWhoeverPublishes) {
+  constexpr std::uint64_t kEach = 100;
+  constexpr std::uint64_t kPublishers = 3;
+  EventHub large("server", metrics,
+                 {.ring_events = kEach * kPublishers, .followers_most = kPublishers});
+  std::vector<std::thread> threads;
+  std::array<std::vector<std::uint64_t>, 2> heard;
+  for (auto& numbers_heard : heard) {
+    threads.emplace_back([&numbers_heard, follower = std::shared_ptr(large.follow(kAlice, ""))] {
+      while (numbers_heard.size() < kEach * kPublishers) {
+        auto step = next(*follower, 10'000);
+        if (step.items.empty()) return;
+        for (auto number : numbers(step)) numbers_heard.push_back(number);
+      }
+    });
+  }
+  for (std::uint64_t publisher = 0; publisher < kPublishers; ++publisher) {
+    threads.emplace_back([&large, publisher] {
+      for (std::uint64_t i = 0; i < kEach; ++i) {
+        large.publish(kAlice, event(publisher * kEach + i));
+        auto passing = large.follow(kBob, "");
+        large.publish(kBob, event(i));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(heard[0], heard[1]);
+  std::sort(heard[0].begin(), heard[0].end());
+  ASSERT_EQ(heard[0].size(), kEach * kPublishers);
+  for (std::uint64_t i = 0; i < heard[0].size(); ++i) EXPECT_EQ(heard[0][i], i);
 }
 
 TEST_F(EventHubTest, RingsThatNobodyFollowsGoAndTheirIdsAreNotTakenForNewOnes) {

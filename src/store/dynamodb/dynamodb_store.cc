@@ -251,7 +251,7 @@ Task<Conversation> DynamoDbStore::update_conversation(UserId user, ConversationI
     bool retimed = after.ttl_seconds != before.ttl_seconds;
     if (retimed) found->renewed_at_s = 0;
     auto change = impl_->ids.next(impl_->clock.now_ms()).to_string();
-    bool replaced = co_await impl_->rows->replace_conversation(*found, before.version, change);
+    bool replaced = co_await impl_->rows->replace_conversation(*found, before, change);
     if (replaced && retimed) impl_->renewer->after_activity(*found);
     if (replaced) co_return std::move(after);
     co_await pause_at_random();

@@ -242,7 +242,7 @@ Task<std::optional<Conversation>> Rows::hold(UserId user, ConversationId id,
   throw unavailable("The conversation is being changed too often right now.");
 }
 
-Task<bool> Rows::replace_conversation(const ConversationItem& item, std::uint64_t old_version,
+Task<bool> Rows::replace_conversation(const ConversationItem& item, const Conversation& before,
                                       std::string change) {
   Request request(names_.conversations);
   const auto& conversation = item.conversation;
@@ -275,11 +275,14 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, std::uint64_
   request.update(set + remove);
   std::string condition = "attribute_exists(#conversation_id) AND ";
   condition +=
-      old_version == 0 ? "(attribute_not_exists(#version) OR #version = :old)" : "#version = :old";
+      before.version == 0 ? "(attribute_not_exists(#version) OR #version = :old)" : "#version = :old";
+  condition += before.held_until_s == 0 ? " AND attribute_not_exists(#held_until)"
+                                        : " AND #held_until = :held_before";
+  if (before.held_until_s != 0) request.number(":held_before", before.held_until_s);
   request.condition(condition);
   request.string(":title", conversation.title).number(":updated", conversation.updated_at_s);
   request.number(":version", static_cast<std::int64_t>(conversation.version));
-  request.number(":old", static_cast<std::int64_t>(old_version)).string(":change", change);
+  request.number(":old", static_cast<std::int64_t>(before.version)).string(":change", change);
   if (conversation.pinned) request.boolean(":pinned", true);
   if (conversation.archived) request.boolean(":archived", true);
   if (!conversation.system_prompt.empty()) {
