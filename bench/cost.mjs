@@ -158,7 +158,22 @@ async function measureTurns(of) {
   rows.push({ name: 'its repeat, answered from the tables', units: await of.cost(() => of.turn(keyed, { key })) });
   rows.push({ name: 'a first turn, which makes its conversation', units: await of.cost(() => of.turn()) });
   rows.push(await measureLongTurn(of));
+  rows.push(...await measureBudgets(of));
   return { rows, sizes };
+}
+
+// The budget is for so many tokens of all that the model is given; what is read of the conversation may be a little more.
+async function measureBudgets(of) {
+  const rows = [];
+  for (const length of [2, 100]) {
+    const conversation = await of.seed(length);
+    await of.call('PATCH', `/conversations/${conversation}`, { body: { context: { tokens: 1000 } } });
+    const units = await of.cost(() => of.turn(conversation));
+    must(units.base === 3, `a turn with a budget of tokens writes what every turn does; not ${JSON.stringify(units)}`);
+    rows.push({ name: `a turn with a budget of 1,000 tokens, in a conversation of ${length} messages`, units });
+  }
+  must(rows[0].units.read === 2, `a budget that small messages do not reach costs nothing more; not ${rows[0].units.read} read units`);
+  return rows;
 }
 
 async function measureLongTurn(of) {

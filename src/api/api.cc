@@ -15,6 +15,8 @@ Api::Api(Services services, ApiOptions options) : services_(std::move(services))
   add_generate_routes(public_router_, services_);
   add_generation_routes(public_router_, services_);
   add_cluster_routes(public_router_, services_);
+  add_context_routes(public_router_, services_);
+  add_event_routes(public_router_, services_);
   add_health_routes(public_router_, services_);
   add_health_routes(admin_router_, services_);
   add_metrics_routes(admin_router_, services_);

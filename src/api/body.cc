@@ -62,7 +62,7 @@ void Body::refuse(const std::string& field, std::string message) {
     ++unnamed_errors_;
     return;
   }
-  errors_.push_back({shortened(field, kFieldNameBytes), std::move(message)});
+  errors_.push_back({shortened(prefix_ + field, kFieldNameBytes), std::move(message)});
 }
 
 std::optional<std::string> Body::optional_string(std::string_view name) {
@@ -171,12 +171,38 @@ std::optional<std::map<std::string, std::string>> Body::string_map(std::string_v
   return map;
 }
 
-void Body::finish() {
+std::optional<Body> Body::optional_object(std::string_view name) {
+  const auto* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_object()) {
+    refuse(std::string(name), "must be an object");
+    return std::nullopt;
+  }
+  return Body(value->get_object(), prefix_ + std::string(name) + ".");
+}
+
+void Body::take_errors_of(Body part) {
+  part.refuse_unread();
+  for (auto& error : part.errors_) {
+    if (errors_.size() < kNamedFields) {
+      errors_.push_back(std::move(error));
+    } else {
+      ++unnamed_errors_;
+    }
+  }
+  unnamed_errors_ += part.unnamed_errors_;
+}
+
+void Body::refuse_unread() {
   for (const auto& member : object_) {
     if (!read_.contains(std::string_view(member.key()))) {
       refuse(std::string(member.key()), "is not a field of this request");
     }
   }
+}
+
+void Body::finish() {
+  refuse_unread();
   if (errors_.empty()) return;
   std::string detail = "The request has an invalid field.";
   if (unnamed_errors_ > 0) {

@@ -17,6 +17,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -43,6 +44,10 @@ class Body {
   // then the keys that are null are put there.
   std::optional<std::map<std::string, std::string>> string_map(
       std::string_view name, std::set<std::string>* nulls = nullptr);
+  // An object with fields of its own, which are read from it in the same way, and then given to
+  // `take_errors_of`. In what is told they are "name.field".
+  std::optional<Body> optional_object(std::string_view name);
+  void take_errors_of(Body part);
   bool has(std::string_view name) const;
   bool is_null(std::string_view name);
 
@@ -57,9 +62,13 @@ class Body {
   static constexpr std::size_t kFieldNameBytes = 128;
 
  private:
+  Body(boost::json::object object, std::string prefix)
+      : object_(std::move(object)), prefix_(std::move(prefix)) {}
   const boost::json::value* find(std::string_view name);
+  void refuse_unread();
 
   boost::json::object object_;
+  std::string prefix_;  // of the names of its fields
   std::set<std::string, std::less<>> read_;
   std::vector<FieldError> errors_;  // at most kNamedFields
   std::size_t unnamed_errors_ = 0;  // those beyond them

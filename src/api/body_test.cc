@@ -130,5 +130,18 @@ TEST(Body, AnEmptyBodyIsAnObjectOnlyWhereThatIsAllowed) {
   EXPECT_THROW(Body(request, Body::Empty::kRefused), Error);
 }
 
+TEST(Body, NamesTheFieldsOfAnObjectWithinIt) {
+  Body body(json_request(R"({"a":{"b":"x","c":true,"d":1},"e":[],"f":null})"));
+  auto inner = body.optional_object("a");
+  ASSERT_TRUE(inner);
+  EXPECT_EQ(inner->optional_integer("b", 0, 9), std::nullopt);
+  EXPECT_EQ(inner->optional_boolean("c"), true);
+  body.take_errors_of(std::move(*inner));
+  EXPECT_FALSE(body.optional_object("e"));
+  EXPECT_FALSE(body.optional_object("g"));
+  EXPECT_TRUE(body.is_null("f"));
+  EXPECT_THAT(bad_fields(body), ElementsAre("a.b", "a.d", "e"));
+}
+
 }  // namespace
 }  // namespace colloquy::api

@@ -13,8 +13,6 @@
 namespace colloquy::api {
 namespace {
 
-constexpr const char* kDefaultTitle = "New Conversation";
-
 http::Response conversation_reply(int status, const store::Conversation& conversation) {
   std::string body;
   JsonWriter json(body);
@@ -24,13 +22,47 @@ http::Response conversation_reply(int status, const store::Conversation& convers
   return response;
 }
 
+// A number or a switch of the context; null takes it away.
+std::optional<std::optional<std::uint32_t>> read_count(Body& body, std::string_view name,
+                                                       std::size_t least, std::size_t most) {
+  if (!body.has(name)) return std::nullopt;
+  std::optional<std::uint32_t> count;
+  if (body.is_null(name)) return count;
+  auto number = body.optional_integer(name, static_cast<std::int64_t>(least),
+                                      static_cast<std::int64_t>(most));
+  if (number) count = static_cast<std::uint32_t>(*number);
+  return count;
+}
+
+// Merged as labels are (RFC 7396): null for the whole gives it back to the server.
+std::optional<store::ContextPatch> read_context_patch(Body& body) {
+  if (!body.has("context")) return std::nullopt;
+  store::ContextPatch patch;
+  if (body.is_null("context")) {
+    patch.clear_first = true;
+    return patch;
+  }
+  auto context = body.optional_object("context");
+  if (!context) return std::nullopt;
+  patch.messages = read_count(*context, "messages", 0, limits::kContextMessagesMax);
+  patch.tokens = read_count(*context, "tokens", 1, limits::kContextTokensMax);
+  if (context->is_null("summary")) {
+    patch.summary.emplace(std::nullopt);
+  } else if (context->has("summary")) {
+    patch.summary = context->optional_boolean("summary");
+  }
+  body.take_errors_of(std::move(*context));
+  return patch;
+}
+
 Task<http::Response> create(Services& services, http::Request& request) {
   Body body(request, Body::Empty::kIsEmptyObject);
   store::NewConversation fresh;
-  fresh.title = body.optional_string("title").value_or(kDefaultTitle);
+  fresh.title = body.optional_string("title").value_or(std::string(chat::kDefaultTitle));
   fresh.system_prompt = body.optional_string("system_prompt").value_or("");
   fresh.metadata = body.string_map("metadata").value_or(store::Metadata());
   fresh.ttl_seconds = body.optional_integer("ttl_seconds", 1, limits::kTtlSecondsMax);
+  if (auto context = read_context_patch(body)) fresh.context = store::patched({}, *context);
   body.finish();
   auto key = idempotency_key_of(request, services.clock.now_s());
   auto created =
@@ -142,6 +174,7 @@ Task<http::Response> patch(Services& services, http::Request& request) {
     patch.ttl_seconds = body.optional_integer("ttl_seconds", 1, limits::kTtlSecondsMax);
   }
   patch.metadata = read_metadata_patch(body);
+  patch.context = read_context_patch(body);
   body.finish();
   auto version = co_await expected_version(services.conversations, request, id);
   auto changed =

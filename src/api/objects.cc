@@ -24,6 +24,14 @@ void write_answer_fields(JsonWriter& json, const store::Message& message) {
 
 }  // namespace
 
+void write_context_settings(JsonWriter& json, const store::ContextSettings& context) {
+  json.begin_object();
+  if (context.messages) json.key("messages").integer(*context.messages);
+  if (context.tokens) json.key("tokens").integer(*context.tokens);
+  if (context.summary) json.key("summary").boolean(*context.summary);
+  json.end_object();
+}
+
 void write_conversation(JsonWriter& json, const store::Conversation& conversation) {
   json.begin_object();
   json.key("conversation_id").uuid(conversation.id.uuid());
@@ -40,6 +48,10 @@ void write_conversation(JsonWriter& json, const store::Conversation& conversatio
   if (conversation.ttl_seconds) {
     json.key("ttl_seconds").integer(*conversation.ttl_seconds);
     json.key("expires_at").integer(*conversation.expires_at_s());
+  }
+  if (!conversation.context.empty()) {
+    json.key("context");
+    write_context_settings(json, conversation.context);
   }
   json.end_object();
 }

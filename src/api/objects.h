@@ -7,6 +7,7 @@
 namespace colloquy::api {
 
 void write_conversation(JsonWriter& json, const store::Conversation& conversation);
+void write_context_settings(JsonWriter& json, const store::ContextSettings& context);
 void write_message(JsonWriter& json, const store::Message& message);
 
 }  // namespace colloquy::api

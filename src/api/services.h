@@ -11,7 +11,9 @@
 #include "auth/authenticator.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "chat/context_builder.h"
 #include "chat/conversations.h"
+#include "chat/event_hub.h"
 #include "chat/turns.h"
 #include "cluster/peer_key.h"
 #include "http/router.h"
@@ -29,6 +31,8 @@ struct ClusterMember {
 struct Services {
   chat::Conversations& conversations;
   chat::Turns& turns;
+  chat::ContextBuilder& contexts;
+  chat::EventHub& events;
   store::Store& store;
   auth::Authenticator& authenticator;
   RateLimiter& requests;
@@ -48,6 +52,8 @@ void add_message_routes(http::Router& router, Services& services);
 void add_generate_routes(http::Router& router, Services& services);
 void add_generation_routes(http::Router& router, Services& services);
 void add_cluster_routes(http::Router& router, Services& services);  // only with `cluster`
+void add_context_routes(http::Router& router, Services& services);
+void add_event_routes(http::Router& router, Services& services);
 void add_health_routes(http::Router& router, Services& services);
 void add_metrics_routes(http::Router& router, Services& services);
 

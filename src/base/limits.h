@@ -34,6 +34,13 @@ inline constexpr std::size_t kPageBytes = 4 * kMiB;
 
 inline constexpr std::size_t kContextMessagesDefault = 5;  // the source document's number
 inline constexpr std::size_t kContextMessagesMax = 1000;
+inline constexpr std::size_t kContextTokensMax = 100'000'000;
+// With a budget of tokens no more of a conversation is read than could fit it: texts have fewer
+// bytes for a token than this, whatever the tokenizer, but for white space.
+inline constexpr std::size_t kBytesPerToken = 6;
+inline constexpr std::size_t kContextBytesMax = 16 * kMiB;
+// Of a summary of what fell out of the context. It is stored with the conversation.
+inline constexpr std::size_t kSummaryBytes = 2000;
 
 static_assert(kPageBytes >= kContentBytesDefault, "a page must hold at least one message");
 static_assert(kPageDefault <= kPageMax);

@@ -57,6 +57,17 @@ void check_ttl_seconds(std::int64_t seconds) {
   }
 }
 
+void check_context(const store::ContextSettings& context) {
+  if (context.messages && *context.messages > limits::kContextMessagesMax) {
+    throw invalid_field("context.messages",
+                        "must be at most " + std::to_string(limits::kContextMessagesMax));
+  }
+  if (context.tokens && (*context.tokens < 1 || *context.tokens > limits::kContextTokensMax)) {
+    throw invalid_field("context.tokens",
+                        "must be between 1 and " + std::to_string(limits::kContextTokensMax));
+  }
+}
+
 void check_content(const std::string& field, const std::string& content, std::size_t max_bytes) {
   if (content.empty()) throw invalid_field(field, "must not be empty");
   if (content.size() > max_bytes) {
@@ -74,7 +85,7 @@ void check_client_message_id(const std::string& id) {
 std::string title_from_prompt(const std::string& prompt) {
   constexpr std::size_t kMost = 60;
   auto first = prompt.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) return "New Conversation";
+  if (first == std::string::npos) return std::string(kDefaultTitle);
   auto last = prompt.find_first_of("\r\n", first);
   std::string line = prompt.substr(first, last == std::string::npos ? last : last - first);
   if (line.size() <= kMost) return line;
@@ -92,6 +103,7 @@ Task<store::CreatedConversation> Conversations::create(UserId user,
   check_system_prompt(conversation.system_prompt);
   check_metadata(conversation.metadata);
   if (conversation.ttl_seconds) check_ttl_seconds(*conversation.ttl_seconds);
+  check_context(conversation.context);
   auto created = co_await store_.create_conversation(user, std::move(conversation), std::move(key));
   if (!created.replayed) {
     telemetry::log_info(
@@ -124,6 +136,7 @@ Task<store::Conversation> Conversations::update(UserId user, ConversationId id,
   if (patch.system_prompt) check_system_prompt(*patch.system_prompt);
   if (patch.metadata) check_metadata(*patch.metadata);
   if (patch.ttl_seconds && *patch.ttl_seconds) check_ttl_seconds(**patch.ttl_seconds);
+  if (patch.context) check_context(store::patched({}, *patch.context));
   return store_.update_conversation(std::move(user), id, std::move(patch), if_version);
 }
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/task.h"
 #include "chat/options.h"
@@ -12,12 +13,16 @@
 
 namespace colloquy::chat {
 
+// Of a conversation that nobody has given one.
+inline constexpr std::string_view kDefaultTitle = "New Conversation";
+
 // The checks of what users write. Each throws kInvalid naming the field.
 void check_title(const std::string& title);
 void check_system_prompt(const std::string& text);
 void check_metadata(const store::Metadata& metadata);
 void check_metadata(const store::MetadataPatch& patch);
 void check_ttl_seconds(std::int64_t seconds);
+void check_context(const store::ContextSettings& context);
 void check_content(const std::string& field, const std::string& content, std::size_t max_bytes);
 void check_client_message_id(const std::string& id);
 

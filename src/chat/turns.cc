@@ -12,7 +12,6 @@
 
 #include "base/pause.h"
 #include "base/text.h"
-#include "chat/context_window.h"
 #include "chat/conversations.h"
 #include "telemetry/log.h"
 
@@ -63,6 +62,7 @@ Turns::Turns(store::Store& store, llm::Provider& provider, Clock& clock,
       provider_(provider),
       clock_(clock),
       options_(options),
+      contexts_(store, provider, options),
       on_usage_(std::move(on_usage)),
       saver_(store, options.partial_save_interval),
       remote_(store, peers, options.max_turns),
@@ -74,11 +74,24 @@ void Turns::check(const TurnRequest& request) const {
   check_content("prompt", request.prompt, options_.max_content_bytes);
   check_metadata(request.metadata);
   check_client_message_id(request.client_message_id);
-  const auto& models = provider_.models();
-  if (!request.model.empty() &&
-      std::find(models.begin(), models.end(), request.model) == models.end()) {
-    throw invalid_field("model", "is not one of this server's models");
+  check_model(provider_, request.model);
+}
+
+// What the model is given; `fresh` learns the conversation, or that it is to be made.
+Task<std::vector<llm::ChatMessage>> Turns::context_for(UserId user, const TurnRequest& request,
+                                                       store::NewTurn& fresh) {
+  if (!request.conversation_id) {
+    fresh.new_conversation.emplace();
+    fresh.new_conversation->title = title_from_prompt(request.prompt);
+    co_return to_chat_messages(contexts_.first(fresh.model, request.prompt));
   }
+  auto prepared = co_await contexts_.prepare(std::move(user), *request.conversation_id, fresh.model,
+                                             request.prompt);
+  if (!prepared) throw not_found();
+  fresh.seen = std::move(prepared->conversation);
+  fresh.conversation_id = request.conversation_id;
+  fresh.newest_seen = prepared->newest;
+  co_return to_chat_messages(std::move(prepared->context));
 }
 
 Task<Turn> Turns::start(UserId user, TurnRequest request,
@@ -88,20 +101,19 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   auto turn = std::make_shared<RunningTurn>(executor);
 
   store::NewTurn fresh;
-  std::string system_prompt;
-  std::vector<store::Message> history;
-  if (request.conversation_id) {
-    auto recent =
-        co_await store_.read_recent(user, *request.conversation_id, options_.context_messages);
-    if (!recent) throw not_found();
-    system_prompt = recent->conversation.system_prompt;
-    fresh.seen = std::move(recent->conversation);
-    history = std::move(recent->messages);
-    fresh.conversation_id = request.conversation_id;
-    fresh.newest_seen = recent->newest;
-  } else {
-    fresh.new_conversation.emplace();
-    fresh.new_conversation->title = title_from_prompt(request.prompt);
+  fresh.model = request.model.empty() ? provider_.models().front() : request.model;
+  std::optional<Error> refusal;
+  try {
+    turn->request.messages = co_await context_for(user, request, fresh);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kTooLarge || !key) throw;
+    refusal = error;
+  }
+  if (refusal) {
+    // It may have been begun when the context was larger.
+    auto earlier = co_await join(user, request.conversation_id, *key);
+    if (earlier) co_return std::move(*earlier);
+    throw std::move(*refusal);
   }
 
   // Taken before the write: what is accepted is also run. A repeat needs no place of its own, but
@@ -118,7 +130,6 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   }
 
   fresh.prompt = {store::Role::kUser, request.prompt, request.metadata, request.client_message_id};
-  fresh.model = request.model.empty() ? provider_.models().front() : request.model;
   fresh.lease_until_s = clock_.now_s() + options_.turn_timeout.count() / 1000 + 60;
   turn->lease_until_s = fresh.lease_until_s;
   std::string model = fresh.model;
@@ -142,10 +153,6 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   turn->generation = std::make_shared<Generation>(user, started.conversation.id, started.reply.id);
   turn->reply = started.reply;
   turn->request.model = std::move(model);
-  ContextPolicy policy{options_.context_messages, options_.context_tokens};
-  turn->request.messages =
-      build_context(system_prompt, history, request.prompt, policy,
-                    [this](std::string_view text) { return provider_.count_tokens(text); });
   turn->request.sampling = std::move(request.sampling);
   if (!turn->request.sampling.max_tokens && options_.max_tokens_default > 0) {
     turn->request.sampling.max_tokens = static_cast<int>(options_.max_tokens_default);

@@ -16,10 +16,12 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/signal.h"
 #include "base/task.h"
+#include "chat/context_builder.h"
 #include "chat/generation.h"
 #include "chat/options.h"
 #include "chat/peers.h"
@@ -97,6 +99,8 @@ class Turns {
   class Room;
 
   void check(const TurnRequest& request) const;
+  Task<std::vector<llm::ChatMessage>> context_for(UserId user, const TurnRequest& request,
+                                                  store::NewTurn& fresh);
   void release_room();
   Task<Turn> join_replayed(UserId user, store::StartedTurn started);
   // Who makes an answer that is running: this server (`here`), or `owner`; neither: it has ended,
@@ -122,6 +126,7 @@ class Turns {
   llm::Provider& provider_;
   Clock& clock_;
   ChatOptions options_;
+  ContextBuilder contexts_;
   OnUsage on_usage_;
   TurnSaver saver_;
   RemoteTurns remote_;

@@ -106,7 +106,9 @@ struct ServeConfig {
   int llama_threads = 0;  // 0: all processors but one
 
   std::size_t context_messages = 0;
-  std::size_t context_tokens = 0;      // 0: no budget
+  std::size_t context_tokens = 0;  // 0: no budget
+  bool context_summary = false;
+  bool model_titles = false;
   std::size_t max_tokens_default = 0;  // 0: the model's own
   std::size_t max_content_bytes = 0;
   std::size_t max_turns = 0;

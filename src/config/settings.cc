@@ -74,6 +74,11 @@ void apply_model(Serve& config, const std::string& value) {
   }
 }
 
+void apply_titles(Serve& config, const std::string& value) {
+  if (value != "prompt" && value != "model") throw ConfigError("must be prompt or model");
+  config.model_titles = value == "model";
+}
+
 void apply_log_level(Serve& config, const std::string& value) {
   if (value != "debug" && value != "info" && value != "warning" && value != "error") {
     throw ConfigError("must be debug, info, warning or error");
@@ -316,8 +321,16 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
        "How many of the newest messages that have a text the model is given before the prompt.",
        false, number(&Serve::context_messages, 0, limits::kContextMessagesMax)},
       {"Answering", "context-tokens", "0",
-       "Most tokens of context; whole pairs are cut to keep it. 0: no budget.", false,
-       number(&Serve::context_tokens, 0, 100'000'000)},
+       "Most tokens that the model is given; whole pairs are cut to keep it. 0: no budget. Without "
+       "--context-messages it decides alone.",
+       false, number(&Serve::context_tokens, 0, limits::kContextTokensMax)},
+      {"Answering", "context-summary", "false",
+       "Have the model summarize what falls out of the context, in the background.", false,
+       boolean(&Serve::context_summary)},
+      {"Answering", "titles", "prompt",
+       "Who gives a conversation that was begun without a title its own: prompt, its beginning; "
+       "model, in the background after the first turn.",
+       false, apply_titles},
       {"Answering", "default-max-tokens", "0",
        "max_tokens of a request that names none. 0: the model's own.", false,
        number(&Serve::max_tokens_default, 0, 10'000'000)},

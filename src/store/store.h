@@ -80,11 +80,13 @@ class Store {
   // kNotFound; kConflict while the message is a running answer.
   virtual Task<> delete_message(UserId user, ConversationId id, MessageId message) = 0;
 
-  // The conversation and its newest `limit` messages that have a text and are not running answers,
-  // sought among the newest
-  // recent_rows(limit) messages of all; nullopt as get_conversation.
+  // The conversation and the newest messages with a text, running answers left out, that the
+  // context may need (recent_range)
+  // by its own settings and, where it has none, the `usual` ones. They are sought among the newest
+  // recent_rows(range.messages) messages of all; nullopt as get_conversation. The cost is that of
+  // the usual settings unless the conversation's own ask for more.
   virtual Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
-                                                          std::size_t limit) = 0;
+                                                          ContextSettings usual) = 0;
 
   // Writes the prompt and the place of its answer (and the conversation, where it is new) in one
   // commit. The answer's id is the next after the prompt's. Until finish_turn, readers see the

@@ -1,5 +1,9 @@
 #include "store/types.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
 #include "base/limits.h"
 
 namespace colloquy::store {
@@ -89,6 +93,50 @@ Metadata patched(Metadata current, const MetadataPatch& patch) {
                         "must have at most " + std::to_string(limits::kMetadataPairs) + " pairs");
   }
   return current;
+}
+
+ContextSettings patched(ContextSettings current, const ContextPatch& patch) {
+  if (patch.clear_first) current = {};
+  if (patch.messages) current.messages = *patch.messages;
+  if (patch.tokens) current.tokens = *patch.tokens;
+  if (patch.summary) current.summary = *patch.summary;
+  return current;
+}
+
+Conversation patched(Conversation before, const ConversationPatch& patch, std::int64_t now_s) {
+  if (patch.if_title && *patch.if_title != before.title) {
+    throw Error(ErrorCode::kPreconditionFailed, "The title has changed in the meantime.");
+  }
+  auto after = std::move(before);
+  if (patch.metadata) after.metadata = patched(std::move(after.metadata), *patch.metadata);
+  if (patch.title && *patch.title != after.title) {
+    after.title = *patch.title;
+    after.updated_at_s = now_s;
+  }
+  if (patch.pinned) after.pinned = *patch.pinned;
+  if (patch.archived) after.archived = *patch.archived;
+  if (patch.system_prompt) after.system_prompt = *patch.system_prompt;
+  if (patch.ttl_seconds) after.ttl_seconds = *patch.ttl_seconds;
+  if (patch.context) after.context = patched(after.context, *patch.context);
+  if (patch.summary) after.summary = *patch.summary;
+  return after;
+}
+
+ContextSettings resolved(const ContextSettings& own, const ContextSettings& usual) {
+  bool counts = own.messages || own.tokens;
+  ContextSettings settings = counts ? own : usual;
+  settings.summary = own.summary ? own.summary : usual.summary;
+  return settings;
+}
+
+RecentRange recent_range(const ContextSettings& settings) {
+  RecentRange range{settings.messages.value_or(0), SIZE_MAX};
+  if (settings.tokens && !settings.messages) range.messages = limits::kContextMessagesMax;
+  if (settings.tokens) {
+    auto most = std::size_t{*settings.tokens} * limits::kBytesPerToken;
+    range.content_bytes = std::min(most, limits::kContextBytesMax);
+  }
+  return range;
 }
 
 }  // namespace colloquy::store

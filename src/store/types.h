@@ -47,6 +47,26 @@ struct Usage {
   bool operator==(const Usage&) const = default;
 };
 
+// How much of a conversation the model is given. What is absent is as the server has it; either
+// number takes the place of both of the server's.
+struct ContextSettings {
+  std::optional<std::uint32_t> messages;  // so many of the newest that have a text
+  std::optional<std::uint32_t> tokens;    // at most so many, with everything else it is given
+  std::optional<bool> summary;            // what fell out is summarized
+
+  bool empty() const { return !messages && !tokens && !summary; }
+  bool operator==(const ContextSettings&) const = default;
+};
+// What holds in a conversation with `own` settings on a server with `usual` ones.
+ContextSettings resolved(const ContextSettings& own, const ContextSettings& usual);
+
+// What the model made of the messages that fell out of the context.
+struct ContextSummary {
+  std::string text;  // at most limits::kSummaryBytes
+  MessageId up_to;   // the newest message that it covers
+  bool operator==(const ContextSummary&) const = default;
+};
+
 struct Conversation {
   UserId user_id;
   ConversationId id;
@@ -61,6 +81,8 @@ struct Conversation {
   Metadata metadata;
   std::optional<std::int64_t> ttl_seconds;
   std::int64_t held_until_s = 0;  // an answer is being made; it does not expire before; 0: none is
+  ContextSettings context;
+  std::optional<ContextSummary> summary;  // gone as soon as a message that it covers is deleted
 
   // Unix seconds at which it expires: ttl_seconds after its last activity, and not while it is
   // held.
@@ -100,12 +122,21 @@ struct NewConversation {
   std::string system_prompt;
   Metadata metadata;
   std::optional<std::int64_t> ttl_seconds;
+  ContextSettings context = {};
 };
 
 // A change of metadata: pairs to set or (empty) to take away; the others stay.
 struct MetadataPatch {
   bool clear_first = false;
   std::map<std::string, std::optional<std::string>> pairs;
+};
+
+// A change of context settings. A field that is present and empty is taken away.
+struct ContextPatch {
+  bool clear_first = false;
+  std::optional<std::optional<std::uint32_t>> messages;
+  std::optional<std::optional<std::uint32_t>> tokens;
+  std::optional<std::optional<bool>> summary;
 };
 
 // Absent fields stay as they are. `ttl_seconds` present and empty removes the expiry.
@@ -116,11 +147,19 @@ struct ConversationPatch {
   std::optional<std::string> system_prompt;
   std::optional<MetadataPatch> metadata;
   std::optional<std::optional<std::int64_t>> ttl_seconds;
+  std::optional<ContextPatch> context;
+  std::optional<std::optional<ContextSummary>> summary;
+  // The title that it must have, for a change that nobody asked for: else kPreconditionFailed.
+  std::optional<std::string> if_title;
 };
 
 // What `current` is after the patch. kInvalid, naming "metadata", when too many pairs would be
 // left.
 Metadata patched(Metadata current, const MetadataPatch& patch);
+ContextSettings patched(ContextSettings current, const ContextPatch& patch);
+// What a store's update_conversation makes of `before`: everything but the version and what holds
+// the expiry off. kInvalid as above; kPreconditionFailed when the patch is for another title.
+Conversation patched(Conversation before, const ConversationPatch& patch, std::int64_t now_s);
 
 struct NewMessage {
   Role role = Role::kUser;
@@ -211,7 +250,17 @@ struct RecentMessages {
   Conversation conversation;
   std::vector<Message> messages;    // oldest first; none with an empty content
   std::optional<MessageId> newest;  // of all its messages, with a text or not; nullopt: it has none
+  bool whole = false;               // it is certain that there is no older message
 };
+// How much of them: it ends with the message that reaches either.
+struct RecentRange {
+  std::size_t messages = 0;
+  std::size_t content_bytes = 0;
+  bool operator==(const RecentRange&) const = default;
+};
+// What the context may need by settings that are `resolved`: with a budget of tokens alone at most
+// limits::kContextMessagesMax messages and limits::kBytesPerToken bytes a token.
+RecentRange recent_range(const ContextSettings& settings);
 // How many of the newest messages are looked at for `limit` with a text, so that the cost of a read
 // stays bounded where many answers have failed.
 constexpr std::size_t recent_rows(std::size_t limit) { return 4 * limit + 16; }

@@ -74,9 +74,19 @@ export class Client {
 
   // Opens an event stream. `for await` over the result gives the events, each checked; comments are counted.
   async stream(path, json, options = {}) {
-    const sent = this.#prepare('POST', path, { json, ...options });
+    return this.#open('POST', path, { json, ...options });
+  }
+
+  // Follows the user's events, from after the event `last` on where it is given.
+  async follow({ last, ...options } = {}) {
+    const headers = last === undefined ? {} : { 'Last-Event-ID': last };
+    return this.#open('GET', '/events', { headers, ...options });
+  }
+
+  async #open(method, path, options) {
+    const sent = this.#prepare(method, path, options);
     const response = await fetch(sent.url, sent.init);
-    const head = contract.checkHead({ method: 'POST', pathname: sent.url.pathname, status: response.status,
+    const head = contract.checkHead({ method, pathname: sent.url.pathname, status: response.status,
                                       headers: response.headers });
     if (contract.mediaType(response.headers) !== 'text/event-stream') {
       assert.fail(`not a stream: ${response.status} ${await response.text()}`);

@@ -20,6 +20,9 @@ function violation(where, problem) {
   throw new ContractViolation(`${where}: ${problem}`);
 }
 
+// The events of a stream that goes on for ever; a turn's begin with `start`.
+const isLive = (events) => events !== undefined && events.start === undefined;
+
 const escapePointer = (part) => part.replaceAll('~', '~0').replaceAll('/', '~1');
 
 class Contract {
@@ -47,7 +50,7 @@ class Contract {
     }));
   }
 
-  // Every operation: { method, template, operation, parameters, open }.
+  // Every operation: { method, template, operation, parameters, open, endless }, the last where its answer never ends.
   operations() {
     return this.paths.flatMap((path) => path.methods.map((method) => this.#describe(path, method)));
   }
@@ -57,7 +60,8 @@ class Contract {
     const parameters = [...(path.item.parameters ?? []), ...(operation.parameters ?? [])].map(
       (parameter) => this.resolve(parameter).value);
     const open = (operation.security ?? this.document.security).length === 0;
-    return { method: method.toUpperCase(), template: path.template, operation, parameters, open,
+    const endless = isLive(operation.responses['200']?.content?.['text/event-stream']?.['x-server-sent-events']);
+    return { method: method.toUpperCase(), template: path.template, operation, parameters, open, endless,
              pointer: `${path.pointer}/${method}` };
   }
 
@@ -212,8 +216,28 @@ class Contract {
   // Checks a stream's events one by one, in their order.
   // `had`: what the client has of the answer, where it goes on from there (Last-Event-ID).
   eventChecker(head, had) {
-    return new EventChecker(this, head, had);
+    const events = head.response.value.content?.['text/event-stream']?.['x-server-sent-events'];
+    return isLive(events) ? new LiveEventChecker(this, head, events) : new EventChecker(this, head, had);
   }
+}
+
+// Of a stream without an end, whose events have opaque ids.
+class LiveEventChecker {
+  constructor(contract, { where }, described) {
+    Object.assign(this, { contract, where, described, ids: new Set() });
+  }
+
+  check(event) {
+    const where = `${this.where}, event "${event.name}"`;
+    const schema = this.described[event.name];
+    if (!schema) violation(where, 'the contract has no such event');
+    this.contract.validate(this.contract.resolve(schema).pointer, event.data, where);
+    if (!event.id) violation(where, 'it has no id');
+    if (this.ids.has(event.id)) violation(where, `the id ${event.id} comes twice`);
+    this.ids.add(event.id);
+  }
+
+  end() {}
 }
 
 class EventChecker {

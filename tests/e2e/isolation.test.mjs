@@ -127,7 +127,9 @@ describe('isolation', () => {
       }
     });
 
-    if (idParameters(one).length === 0) {
+    if (one.endless) {
+      continue;  // events.test.mjs has it
+    } else if (idParameters(one).length === 0) {
       test(`${title(one)}: another user sees nothing of alice's`, async () => {
         const answer = await call(one, `Bearer ${bob.token}`, ids);
         assert.ok(answer.status < 300, String(answer.status));

@@ -34,9 +34,9 @@ describe('request ids and the log', () => {
   test('every request has a line with its id, method, route template and status', async () => {
     const { conversation_id: id } = await alice.createConversation();
     const message = await alice.append(id, 'x');
-    for (const { method, template, operation } of contract.operations()) {
+    for (const { method, template, operation, endless } of contract.operations()) {
       const target = template.replace('{conversation_id}', id).replace('{message_id}', message.message_id);
-      if (method === 'DELETE') continue;
+      if (method === 'DELETE' || endless) continue;
       const json = operation.requestBody?.content['application/json'].example;
       const answer = await alice.call(method, target, { json });
       const line = await server.logOf(answer.requestId);

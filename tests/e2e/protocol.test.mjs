@@ -30,7 +30,7 @@ describe('HTTP', () => {
   const fill = (template) => template.replace('{conversation_id}', id).replace('{message_id}', message.message_id);
 
   test('HEAD is GET without its body, with the length that it would have', async () => {
-    for (const { template } of contract.operations().filter((one) => one.method === 'GET')) {
+    for (const { template } of contract.operations().filter((one) => one.method === 'GET' && !one.endless)) {
       const get = await rawRequest(server.baseUrl, 'GET', fill(template), { headers });
       const head = await rawRequest(server.baseUrl, 'HEAD', fill(template), { headers });
       assert.equal(head.status, 200);

@@ -223,14 +223,14 @@ describe('an endpoint that is not there, and other settings', () => {
   });
 
   test('a budget of tokens cuts the context in whole pairs', async (t) => {
-    // An endpoint's tokens are taken for four characters each: ten a message here.
-    const { upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--context-tokens', '35'] });
-    const words = (name) => name.padEnd(40, '.');
+    // An endpoint's tokens are estimated: a word of four letters is one, and a message is four more. Twelve a message here.
+    const { upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--context-tokens', '40'] });
+    const words = (name) => `${name} aaaa bbbb cccc`;
     upstream.next(scripts.say(words('answer 1')), scripts.say(words('answer 2')), scripts.say(words('answer 3')));
     const { conversation_id: id } = await alice.generate(undefined, words('prompt 1'));
     await alice.generate(id, words('prompt 2'));
     await alice.generate(id, words('prompt 3'));
-    const given = upstream.calls.at(-1).body.messages.map((message) => message.content.replace(/\.+$/, ''));
+    const given = upstream.calls.at(-1).body.messages.map((message) => message.content.replace(' aaaa bbbb cccc', ''));
     assert.deepEqual(given, ['prompt 2', 'answer 2', 'prompt 3']);
   });
 

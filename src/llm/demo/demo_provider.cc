@@ -44,6 +44,11 @@ std::size_t DemoProvider::count_tokens(std::string_view text) const {
   return count_demo_tokens(text);
 }
 
+std::optional<std::size_t> DemoProvider::count_tokens(std::string_view /*model*/,
+                                                      std::string_view text) {
+  return count_demo_tokens(text);
+}
+
 Task<CompletionResult> DemoProvider::complete(CompletionRequest request, const TextSink& sink,
                                               Cancellation& cancellation) {
   if (!request.model.empty() && request.model != options_.model) {

@@ -23,6 +23,7 @@ class DemoProvider final : public Provider {
   const std::vector<std::string>& models() const override { return models_; }
   using Provider::count_tokens;
   std::size_t count_tokens(std::string_view text) const override;
+  std::optional<std::size_t> count_tokens(std::string_view model, std::string_view text) override;
   // Throws kInvalid for a model other than its one. Sampling but for max_tokens and stop is
   // ignored.
   Task<CompletionResult> complete(CompletionRequest request, const TextSink& sink,

@@ -13,6 +13,7 @@
 #include "store/dynamodb/message_reader.h"
 #include "store/dynamodb/message_writer.h"
 #include "store/dynamodb/purger.h"
+#include "store/dynamodb/range_hints.h"
 #include "store/dynamodb/recount.h"
 #include "store/dynamodb/renewer.h"
 #include "store/dynamodb/table_sizes.h"
@@ -47,18 +48,6 @@ Task<> pause_at_random() {
   co_await timer.async_wait(boost::asio::use_awaitable);
 }
 
-Conversation patched(Conversation conversation, const ConversationPatch& patch,
-                     std::int64_t now_s) {
-  if (patch.metadata) conversation.metadata = patched(conversation.metadata, *patch.metadata);
-  if (patch.title && *patch.title != conversation.title) {
-    conversation.title = *patch.title;
-    conversation.updated_at_s = now_s;
-  }
-  if (patch.pinned) conversation.pinned = *patch.pinned;
-  if (patch.archived) conversation.archived = *patch.archived;
-  if (patch.system_prompt) conversation.system_prompt = *patch.system_prompt;
-  if (patch.ttl_seconds) conversation.ttl_seconds = *patch.ttl_seconds;
-  return conversation;
 }
 
 std::vector<Message> messages_of(std::vector<MessageItem> items) {
@@ -121,6 +110,7 @@ struct DynamoDbStore::Impl {
   OperationMetrics operations;
   std::shared_ptr<dynamodb::Rows> rows;
   MessageReader reader;
+  dynamodb::RangeHints hints;
   std::shared_ptr<dynamodb::Renewer> renewer;
   dynamodb::WriteSteps steps;
   dynamodb::MessageWriter messages;
@@ -219,7 +209,7 @@ Task<Conversation> DynamoDbStore::update_conversation(UserId user, ConversationI
     if (!found || found->conversation.expired(impl_->clock.now_s())) throw not_found();
     auto before = found->conversation;
     if (if_version && *if_version != before.version) throw changed_meanwhile();
-    found->conversation = patched(std::move(found->conversation), patch, impl_->clock.now_s());
+    found->conversation = patched(before, patch, impl_->clock.now_s());
     auto& after = found->conversation;
     if (after == before) co_return before;
     if (patch.ttl_seconds && *patch.ttl_seconds && !before.ttl_seconds) {
@@ -231,7 +221,7 @@ Task<Conversation> DynamoDbStore::update_conversation(UserId user, ConversationI
     bool retimed = after.ttl_seconds != before.ttl_seconds;
     if (retimed) found->renewed_at_s = 0;
     auto change = impl_->ids.next(impl_->clock.now_ms()).to_string();
-    bool replaced = co_await impl_->rows->replace_conversation(*found, before.version, change);
+    bool replaced = co_await impl_->rows->replace_conversation(*found, before, change);
     if (replaced && retimed) impl_->renewer->after_activity(*found);
     if (replaced) co_return std::move(after);
     co_await pause_at_random();
@@ -325,15 +315,24 @@ Task<> DynamoDbStore::delete_message(UserId user, ConversationId id, MessageId m
 }
 
 Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, ConversationId id,
-                                                               std::size_t limit) {
+                                                               ContextSettings usual) {
   OperationTimer timer(impl_->operations.read_recent);
-  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.recent(id, limit));
-  auto& [conversation, rows] = both;
+  dynamodb::RecentRows rows(id, impl_->clock.now_s());
+  auto usual_range = recent_range(usual);
+  auto range = impl_->hints.guess(id, usual_range);
+  auto both =
+      co_await side_by_side(impl_->conversation(user, id), impl_->reader.extend(rows, range));
+  auto& conversation = both.first;
   if (!conversation) co_return std::nullopt;
   RecentMessages recent;
   recent.conversation = std::move(*conversation);
-  recent.newest = rows.newest;
-  recent.messages = messages_of(std::move(rows.items));
+  auto own_range = recent_range(resolved(recent.conversation.context, usual));
+  impl_->hints.learn(id, own_range, usual_range);
+  co_await impl_->reader.extend(rows, own_range);
+  recent.newest = rows.newest();
+  auto items = co_await impl_->reader.newest_with_text(rows, own_range);
+  recent.messages = messages_of(std::move(items.items));
+  recent.whole = items.whole;
   co_return recent;
 }
 

@@ -55,6 +55,12 @@ std::size_t count_of(const AttributeReader& from, std::string_view name) {
   return static_cast<std::size_t>(std::max<std::int64_t>(from.number(name).value_or(0), 0));
 }
 
+std::optional<std::uint32_t> small_number(const AttributeReader& from, std::string_view name) {
+  auto number = from.number(name);
+  if (!number) return std::nullopt;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(*number, 0, UINT32_MAX));
+}
+
 void write_pending(AttributeWriter& to, const PendingReply& reply) {
   to.uuid("reply_id", reply.id.uuid());
   to.string("owner", reply.owner);
@@ -98,6 +104,14 @@ void write_item(JsonWriter& json, const ConversationItem& item, std::string_view
     to.number("ttl", *conversation.expires_at_s());
   }
   if (conversation.held_until_s != 0) to.number("held_until", conversation.held_until_s);
+  const auto& context = conversation.context;
+  if (context.messages) to.number("context_messages", *context.messages);
+  if (context.tokens) to.number("context_tokens", *context.tokens);
+  if (context.summary) to.boolean("context_summary", *context.summary);
+  if (conversation.summary) {
+    to.string("summary", conversation.summary->text);
+    to.uuid("summary_up_to", conversation.summary->up_to.uuid());
+  }
   if (item.renewed_at_s) to.number("renewed_at", *item.renewed_at_s);
   if (!item.idempotency.empty()) to.string("idempotency", item.idempotency);
   to.string(change_slot(change), change);
@@ -123,6 +137,12 @@ ConversationItem read_conversation(const boost::json::object& item) {
   conversation.metadata = from.strings("metadata").value_or(Metadata());
   conversation.ttl_seconds = from.number("ttl_seconds");
   conversation.held_until_s = from.number("held_until").value_or(0);
+  conversation.context.messages = small_number(from, "context_messages");
+  conversation.context.tokens = small_number(from, "context_tokens");
+  conversation.context.summary = from.boolean("context_summary");
+  if (auto up_to = from.id<MessageId>("summary_up_to")) {
+    conversation.summary = ContextSummary{from.string("summary").value_or(""), *up_to};
+  }
   read.idempotency = from.string("idempotency").value_or("");
   read.renewed_at_s = from.number("renewed_at");
   return read;

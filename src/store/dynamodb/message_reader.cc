@@ -1,6 +1,7 @@
 #include "store/dynamodb/message_reader.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 namespace colloquy::store::dynamodb {
@@ -22,9 +23,33 @@ bool has_text(const MessageItem& item) {
   return item.content_bytes > 0 && item.message.status != MessageStatus::kRunning;
 }
 
-std::size_t with_text(const std::vector<MessageItem>& items, std::size_t looked_at) {
-  auto end = items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), looked_at));
-  return static_cast<std::size_t>(std::count_if(items.begin(), end, has_text));
+// With a budget it is not known how many messages it will take: a read unit's worth of small ones,
+// then twice as many each time.
+constexpr std::size_t kFirstPage = 8;
+constexpr std::size_t kLargestPage = 256;
+constexpr std::size_t kFurtherRows = 8;
+
+// What of `seen`, newest first, is in the range.
+struct Texts {
+  std::size_t count = 0;      // that have a text
+  std::size_t looked_at = 0;  // of all
+  bool enough = false;        // no further one would be in it
+};
+Texts texts_of(const std::vector<MessageItem>& seen, const RecentRange& range) {
+  Texts texts;
+  std::size_t bytes = 0;
+  auto most = recent_rows(range.messages);
+  for (const auto& item : seen) {
+    if (texts.count == range.messages || bytes >= range.content_bytes) break;
+    if (texts.looked_at == most) break;
+    ++texts.looked_at;
+    if (!has_text(item)) continue;
+    ++texts.count;
+    bytes += item.content_bytes;
+  }
+  texts.enough = !seen.empty() && (texts.count == range.messages || bytes >= range.content_bytes ||
+                                   texts.looked_at == most);
+  return texts;
 }
 
 }  // namespace
@@ -68,25 +93,42 @@ Task<MessageReader::Page> MessageReader::page(ConversationId conversation, Messa
   co_return page;
 }
 
-Task<MessageReader::Recent> MessageReader::recent(ConversationId conversation, std::size_t limit) {
-  MessageView view(MessageView::Order::kNewestFirst, std::nullopt, clock_.now_s());
-  auto most = recent_rows(limit);
-  Rows::MessageQuery query;
-  query.conversation = conversation;
-  query.newest_first = true;
-  query.limit = std::max<std::size_t>(limit, 1);
-  bool ended = false;
-  while (!ended && with_text(view.seen(), most) < std::max<std::size_t>(limit, 1) &&
-         view.seen().size() < most) {
-    auto rows = co_await rows_.messages(query);
-    for (auto& item : rows.items) view.add(std::move(item));
-    ended = rows.next.empty() || limit == 0;
+std::optional<MessageId> RecentRows::newest() {
+  if (view.seen().empty()) return std::nullopt;
+  return view.seen().front().message.id;
+}
+
+Task<bool> MessageReader::extend(RecentRows& rows, RecentRange range) {
+  bool by_bytes = range.content_bytes != SIZE_MAX;
+  std::size_t page = kFirstPage;
+  while (!rows.ended) {
+    auto found = texts_of(rows.view.seen(), range);
+    if (found.enough) break;
+    Rows::MessageQuery query;
+    query.conversation = rows.conversation;
+    query.newest_first = true;
+    // By a count it is known how many are wanted; what stands between them is seldom without a
+    // text.
+    std::size_t least = rows.begun ? kFurtherRows : 1;
+    query.limit = std::max(range.messages - found.count, least);
+    if (by_bytes) query.limit = std::min(query.limit, page);
+    page = std::min(2 * page, kLargestPage);
     query.start = std::move(rows.next);
+    auto more = co_await rows_.messages(query);
+    for (auto& item : more.items) rows.view.add(std::move(item));
+    rows.begun = true;
+    rows.ended = more.next.empty();
+    rows.next = std::move(more.next);
   }
+  co_return rows.ended;
+}
+
+Task<MessageReader::Recent> MessageReader::newest_with_text(RecentRows& rows, RecentRange range) {
   Recent recent;
-  auto& seen = view.seen();
-  if (!seen.empty()) recent.newest = seen.front().message.id;
-  for (std::size_t i = 0; i < seen.size() && i < most && recent.items.size() < limit; ++i) {
+  auto& seen = rows.view.seen();
+  auto found = texts_of(seen, range);
+  recent.whole = rows.ended && found.looked_at == seen.size();
+  for (std::size_t i = 0; i < found.looked_at; ++i) {
     if (has_text(seen[i])) recent.items.push_back(std::move(seen[i]));
   }
   std::reverse(recent.items.begin(), recent.items.end());

@@ -2,6 +2,8 @@
 // whole. Thread-safe.
 #pragma once
 
+#include <boost/json/object.hpp>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -12,6 +14,20 @@
 #include "store/types.h"
 
 namespace colloquy::store::dynamodb {
+
+// The newest messages of a conversation, as far as they have been read.
+struct RecentRows {
+  RecentRows(ConversationId id, std::int64_t now_s)
+      : conversation(id), view(MessageView::Order::kNewestFirst, std::nullopt, now_s) {}
+  // Of all messages; nullopt where there is none, or nothing was read.
+  std::optional<MessageId> newest();
+
+  ConversationId conversation;
+  MessageView view;
+  boost::json::object next;  // where the next page begins
+  bool begun = false;
+  bool ended = false;
+};
 
 class MessageReader {
  public:
@@ -24,12 +40,15 @@ class MessageReader {
   };
   Task<Page> page(ConversationId conversation, MessageRange range);
 
-  // The newest with a text, oldest first, and the newest id of all.
+  // Reads on until `rows` have all of the range, and one row at least; true when there is no older
+  // one. Where they have it already, nothing is read.
+  Task<bool> extend(RecentRows& rows, RecentRange range);
+  // Those of the range that have a text, oldest first. They are moved out of `rows`.
   struct Recent {
     std::vector<MessageItem> items;
-    std::optional<MessageId> newest;
+    bool whole = false;  // there is no older message
   };
-  Task<Recent> recent(ConversationId conversation, std::size_t limit);
+  Task<Recent> newest_with_text(RecentRows& rows, RecentRange range);
 
   // The newest id, an answer's that is to come too; nullopt when there is no message.
   Task<std::optional<MessageId>> newest(ConversationId conversation);

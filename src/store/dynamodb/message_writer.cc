@@ -109,6 +109,7 @@ Task<> MessageWriter::delete_message(UserId user, ConversationId id, MessageId m
   Touch touch;
   touch.change = "deleted " + message.to_string();
   touch.count_change = -1;
+  touch.deleted = message;
   co_await rows_.touch(user, id, std::move(touch));
 }
 

@@ -183,6 +183,11 @@ Task<std::optional<ConversationItem>> Rows::touch(UserId user, ConversationId id
     update += " REMOVE #held_until";
     condition += " AND #held_until = :lease";
     request.number(":lease", *touch.release);
+  } else if (touch.drops_summary) {
+    update += " REMOVE #summary, #summary_up_to";
+  } else if (touch.deleted) {
+    condition += " AND (attribute_not_exists(#summary_up_to) OR #summary_up_to < :deleted)";
+    request.string(":deleted", touch.deleted->to_string());
   }
   request.update(update).condition(condition);
   request.number(":zero", 0).number(":one", 1).number(":count", touch.count_change);
@@ -198,6 +203,8 @@ Task<std::optional<ConversationItem>> Rows::touch(UserId user, ConversationId id
     touch.count_change = 0;
   } else if (touch.release) {
     touch.release.reset();  // held by another turn beside ours
+  } else if (touch.deleted && !touch.drops_summary) {
+    touch.drops_summary = true;
   } else {
     throw internal_error("a condition failed that holds");
   }
@@ -235,7 +242,7 @@ Task<std::optional<Conversation>> Rows::hold(UserId user, ConversationId id,
   throw unavailable("The conversation is being changed too often right now.");
 }
 
-Task<bool> Rows::replace_conversation(const ConversationItem& item, std::uint64_t old_version,
+Task<bool> Rows::replace_conversation(const ConversationItem& item, const Conversation& before,
                                       std::string change) {
   Request request(names_.conversations);
   const auto& conversation = item.conversation;
@@ -259,14 +266,23 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, std::uint64_
   set_or_remove(conversation.ttl_seconds.has_value(), "ttl");
   set_or_remove(conversation.held_until_s != 0, "held_until");
   set_or_remove(item.renewed_at_s.has_value(), "renewed_at");
+  const auto& context = conversation.context;
+  set_or_remove(context.messages.has_value(), "context_messages");
+  set_or_remove(context.tokens.has_value(), "context_tokens");
+  set_or_remove(context.summary.has_value(), "context_summary");
+  set_or_remove(conversation.summary.has_value(), "summary");
+  set_or_remove(conversation.summary.has_value(), "summary_up_to");
   request.update(set + remove);
   std::string condition = "attribute_exists(#conversation_id) AND ";
-  condition +=
-      old_version == 0 ? "(attribute_not_exists(#version) OR #version = :old)" : "#version = :old";
+  condition += before.version == 0 ? "(attribute_not_exists(#version) OR #version = :old)"
+                                   : "#version = :old";
+  condition += before.held_until_s == 0 ? " AND attribute_not_exists(#held_until)"
+                                        : " AND #held_until = :held_before";
+  if (before.held_until_s != 0) request.number(":held_before", before.held_until_s);
   request.condition(condition);
   request.string(":title", conversation.title).number(":updated", conversation.updated_at_s);
   request.number(":version", static_cast<std::int64_t>(conversation.version));
-  request.number(":old", static_cast<std::int64_t>(old_version)).string(":change", change);
+  request.number(":old", static_cast<std::int64_t>(before.version)).string(":change", change);
   if (conversation.pinned) request.boolean(":pinned", true);
   if (conversation.archived) request.boolean(":archived", true);
   if (!conversation.system_prompt.empty()) {
@@ -275,6 +291,13 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, std::uint64_
   if (!conversation.metadata.empty()) request.strings(":metadata", conversation.metadata);
   if (conversation.held_until_s != 0) request.number(":held_until", conversation.held_until_s);
   if (item.renewed_at_s) request.number(":renewed_at", *item.renewed_at_s);
+  if (context.messages) request.number(":context_messages", *context.messages);
+  if (context.tokens) request.number(":context_tokens", *context.tokens);
+  if (context.summary) request.boolean(":context_summary", *context.summary);
+  if (conversation.summary) {
+    request.string(":summary", conversation.summary->text);
+    request.string(":summary_up_to", conversation.summary->up_to.to_string());
+  }
   if (conversation.ttl_seconds) {
     request.number(":ttl_seconds", *conversation.ttl_seconds);
     request.number(":ttl", *conversation.expires_at_s());

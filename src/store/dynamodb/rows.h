@@ -32,6 +32,8 @@ struct Touch {
   std::optional<std::int64_t> updated_at_s;
   std::optional<std::int64_t> ttl_seconds;  // as the caller knows it, to move the removal
   std::optional<std::int64_t> release;      // the lease whose hold on the expiry ends
+  std::optional<MessageId> deleted;         // a summary that covers it goes
+  bool drops_summary = false;               // one does, as a condition has shown
   bool counted = false;  // a mended count has it already, and says so in the slot
 };
 
@@ -68,9 +70,9 @@ class Rows {
   // over (store/types.h, hold); nullopt when it is gone.
   Task<std::optional<Conversation>> hold(UserId user, ConversationId id, std::int64_t lease_until_s,
                                          std::int64_t now_s);
-  // In place of the one of `old_version`; false when that is not what is there. `change` tells ours
-  // from another's when an answer was lost.
-  Task<bool> replace_conversation(const ConversationItem& item, std::uint64_t old_version,
+  // In place of `before`, by its version and by what holds its expiry off, which has none; false
+  // when that is not what is there. `change` tells ours from another's when an answer was lost.
+  Task<bool> replace_conversation(const ConversationItem& item, const Conversation& before,
                                   std::string change);
   // Sets the count of the conversation to that of `mended` where it is still the version before,
   // and remembers that it has what `changes` would add.

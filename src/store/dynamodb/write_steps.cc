@@ -66,6 +66,7 @@ Task<Conversation> WriteSteps::insert_conversation(const KeyedItem& made, UserId
   conversation.system_prompt = from.system_prompt;
   conversation.metadata = from.metadata;
   conversation.ttl_seconds = from.ttl_seconds;
+  conversation.context = from.context;
   conversation.created_at_s = made.made_at_s;
   conversation.updated_at_s = made.made_at_s;
   conversation.version = 1;

@@ -209,15 +209,19 @@ std::string Database::damaged_tables() const {
 void Database::check_format() {
   std::string value;
   auto status = db_->Get(rocksdb::ReadOptions(), derived_, rocksdb::Slice(keys::kFormat), &value);
-  if (status.IsNotFound()) {
+  std::uint64_t format = 0;
+  if (!status.IsNotFound()) {
+    check(status, "reading the format");
+    format = decode_format(value);
+  }
+  // Before anything of the newer format is in it, an older program must refuse it.
+  if (format < kDatabaseFormat) {
+    value.clear();
     encode_format(kDatabaseFormat, value);
     rocksdb::WriteOptions durable;
     durable.sync = true;
     check(db_->Put(durable, derived_, rocksdb::Slice(keys::kFormat), value), "writing the format");
-    return;
   }
-  check(status, "reading the format");
-  auto format = decode_format(value);
   if (format > kDatabaseFormat) {
     throw internal_error("the database has format " + std::to_string(format) +
                          " and this program reads up to " + std::to_string(kDatabaseFormat));

@@ -64,6 +64,7 @@ ConversationRecord new_record(WriteGroup& group, const UserId& user, NewConversa
   conversation.system_prompt = std::move(from.system_prompt);
   conversation.metadata = std::move(from.metadata);
   conversation.ttl_seconds = from.ttl_seconds;
+  conversation.context = from.context;
   conversation.created_at_s = group.now_s();
   conversation.updated_at_s = group.now_s();
   conversation.version = 1;
@@ -274,28 +275,22 @@ UpdateConversation::UpdateConversation(const UserId& user, ConversationId id,
 std::size_t UpdateConversation::bytes() const {
   return 512 + (patch_.title ? patch_.title->size() : 0) +
          (patch_.system_prompt ? patch_.system_prompt->size() : 0) +
+         (patch_.summary && *patch_.summary ? (*patch_.summary)->text.size() : 0) +
          (patch_.metadata ? metadata_bytes(patch_.metadata->pairs) : 0);
 }
 
 void UpdateConversation::apply(WriteGroup& group) {
   auto& entry = group.conversation(key_);
   check_version(entry.record.conversation, if_version_);
-  auto after = entry.record.conversation;
-  if (patch_.title) after.title = std::move(*patch_.title);
-  if (patch_.pinned) after.pinned = *patch_.pinned;
-  if (patch_.archived) after.archived = *patch_.archived;
-  if (patch_.system_prompt) after.system_prompt = std::move(*patch_.system_prompt);
-  if (patch_.metadata) after.metadata = patched(std::move(after.metadata), *patch_.metadata);
-  if (patch_.ttl_seconds) after.ttl_seconds = *patch_.ttl_seconds;
-
   const auto& before = entry.record.conversation;
+  auto after = patched(before, patch_, group.now_s());
   if (after == before) {
     set_result(std::move(after));
     return;
   }
-  if (after.title != before.title) after.updated_at_s = group.now_s();
   ++after.version;
-  bool details = after.system_prompt != before.system_prompt || after.metadata != before.metadata;
+  bool details = after.system_prompt != before.system_prompt || after.metadata != before.metadata ||
+                 after.summary != before.summary;
   group.change(entry);
   entry.record.conversation = after;
   if (details) group.write_details(entry);
@@ -323,8 +318,13 @@ void DeleteMessage::apply(WriteGroup& group) {
     throw Error(ErrorCode::kConflict, "The message is an answer that is still being written.");
   }
   group.change(entry);
-  --entry.record.conversation.message_count;
-  ++entry.record.conversation.version;
+  auto& conversation = entry.record.conversation;
+  --conversation.message_count;
+  ++conversation.version;
+  if (conversation.summary && message_ <= conversation.summary->up_to) {
+    conversation.summary.reset();
+    group.write_details(entry);
+  }
   group.remove_message(id_, message_);
   group.count_messages(-1);
   set_result({});

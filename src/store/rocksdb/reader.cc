@@ -233,24 +233,29 @@ std::optional<StartedTurn> Reader::turn(const UserId& user, const std::optional<
 }
 
 std::optional<RecentMessages> Reader::recent(const UserId& user, const ConversationId& id,
-                                             std::size_t limit) const {
+                                             const ContextSettings& usual) const {
   Bounds bounds(*this, database_.messages(), std::string(id.raw()));
   auto found = conversation(user, id);
   if (!found) return std::nullopt;
   RecentMessages recent;
   recent.conversation = std::move(*found);
+  auto range = recent_range(resolved(recent.conversation.context, usual));
   auto& at = *bounds.at;
   std::size_t rows = 0;
+  std::size_t bytes = 0;
   for (at.SeekToLast(); at.Valid(); at.Prev()) {
     if (!recent.newest) {
       recent.newest = keys::parse_message(at.key().ToStringView());
       if (!recent.newest) throw internal_error("a message's key is garbled");
     }
-    if (recent.messages.size() == limit || rows++ == recent_rows(limit)) break;
+    bool enough = recent.messages.size() == range.messages || bytes >= range.content_bytes;
+    if (enough || rows++ == recent_rows(range.messages)) break;
     auto message = decode(at);
-    bool wanted = !message.content.empty() && message.status != MessageStatus::kRunning;
-    if (wanted) recent.messages.push_back(std::move(message));
+    if (message.content.empty() || message.status == MessageStatus::kRunning) continue;
+    bytes += message.content.size();
+    recent.messages.push_back(std::move(message));
   }
+  recent.whole = !at.Valid();
   check(at.status(), "reading");
   std::reverse(recent.messages.begin(), recent.messages.end());
   return recent;

@@ -45,7 +45,7 @@ class Reader {
   std::optional<StartedTurn> turn(const UserId& user, const std::optional<ConversationId>& id,
                                   const IdempotentRequest& idempotent) const;
   std::optional<RecentMessages> recent(const UserId& user, const ConversationId& id,
-                                       std::size_t limit) const;
+                                       const ContextSettings& usual) const;
 
  private:
   struct Bounds;

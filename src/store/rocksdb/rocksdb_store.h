@@ -76,7 +76,7 @@ class RocksDbStore final : public Store {
                                            MessageId message) override;
   Task<> delete_message(UserId user, ConversationId id, MessageId message) override;
   Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
-                                                  std::size_t limit) override;
+                                                  ContextSettings usual) override;
   Task<StartedTurn> start_turn(UserId user, NewTurn turn,
                                std::optional<IdempotencyKey> key) override;
   Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,

@@ -15,6 +15,12 @@ constexpr std::uint64_t kPinned = 1;
 constexpr std::uint64_t kArchived = 2;
 constexpr std::uint64_t kHasTtl = 4;
 constexpr std::uint64_t kHeld = 8;
+constexpr std::uint64_t kHasContext = 16;
+// Bits of context settings: which there are, and what the last one is.
+constexpr std::uint64_t kHasMessages = 1;
+constexpr std::uint64_t kHasTokens = 2;
+constexpr std::uint64_t kHasSummarySetting = 4;
+constexpr std::uint64_t kSummarySetting = 8;
 constexpr std::uint64_t kHasUsage = 1;
 constexpr std::uint64_t kHasOwner = 2;
 
@@ -52,12 +58,32 @@ void put_metadata(std::string& out, const Metadata& metadata) {
   }
 }
 
+void put_context(std::string& out, const ContextSettings& context) {
+  put_unsigned(out, (context.messages ? kHasMessages : 0) | (context.tokens ? kHasTokens : 0) |
+                        (context.summary ? kHasSummarySetting : 0) |
+                        (context.summary.value_or(false) ? kSummarySetting : 0));
+  if (context.messages) put_unsigned(out, *context.messages);
+  if (context.tokens) put_unsigned(out, *context.tokens);
+}
+
+void put_details(std::string& out, const Conversation& conversation) {
+  put_string(out, conversation.system_prompt);
+  put_metadata(out, conversation.metadata);
+  put_byte(out, conversation.summary ? 1 : 0);
+  if (!conversation.summary) return;
+  put_string(out, conversation.summary->text);
+  out.append(conversation.summary->up_to.raw());
+}
+
 // Reads a value front to back; throws at the first thing that cannot be.
 class Decoder {
  public:
-  Decoder(std::string_view value, const char* what) : rest_(value), what_(what) {
-    if (byte() != kValueVersion) fail("has an unknown version");
+  Decoder(std::string_view value, const char* what, std::uint8_t newest = kValueVersion)
+      : rest_(value), what_(what), version_(byte()) {
+    if (version_ < 1 || version_ > newest) fail("has an unknown version");
   }
+
+  std::uint8_t version() const { return version_; }
 
   std::uint8_t byte() {
     if (rest_.empty()) fail("is cut off");
@@ -115,6 +141,30 @@ class Decoder {
     return metadata;
   }
 
+  std::uint32_t small_number() {
+    auto value = unsigned_number();
+    if (value > UINT32_MAX) fail("has a number that is too large");
+    return static_cast<std::uint32_t>(value);
+  }
+
+  ContextSettings context() {
+    ContextSettings context;
+    auto flags = unsigned_number();
+    if ((flags & kHasMessages) != 0) context.messages = small_number();
+    if ((flags & kHasTokens) != 0) context.tokens = small_number();
+    if ((flags & kHasSummarySetting) != 0) context.summary = (flags & kSummarySetting) != 0;
+    return context;
+  }
+
+  void details(Conversation& conversation) {
+    conversation.system_prompt = string();
+    conversation.metadata = metadata();
+    if (version_ == 1 || byte() == 0) return;
+    conversation.summary.emplace();
+    conversation.summary->text = string();
+    conversation.summary->up_to = MessageId(uuid());
+  }
+
   void finish() const {
     if (!rest_.empty()) fail("has bytes left over");
   }
@@ -126,13 +176,14 @@ class Decoder {
 
   std::string_view rest_;
   const char* what_;
+  std::uint8_t version_;
 };
 
 }  // namespace
 
 void encode(const ConversationRecord& record, std::string& out) {
   const auto& conversation = record.conversation;
-  put_byte(out, kValueVersion);
+  put_byte(out, kConversationVersion);
   put_string(out, conversation.title);
   put_signed(out, conversation.created_at_s);
   put_signed(out, conversation.updated_at_s);
@@ -140,20 +191,19 @@ void encode(const ConversationRecord& record, std::string& out) {
   put_unsigned(out, conversation.version);
   put_unsigned(out, (conversation.pinned ? kPinned : 0) | (conversation.archived ? kArchived : 0) |
                         (conversation.ttl_seconds ? kHasTtl : 0) |
-                        (conversation.held_until_s != 0 ? kHeld : 0));
+                        (conversation.held_until_s != 0 ? kHeld : 0) |
+                        (conversation.context.empty() ? 0 : kHasContext));
   if (conversation.ttl_seconds) put_signed(out, *conversation.ttl_seconds);
   if (conversation.held_until_s != 0) put_signed(out, conversation.held_until_s);
+  if (!conversation.context.empty()) put_context(out, conversation.context);
   out.append(record.last_message_id.raw());
   put_signed(out, record.expiry_indexed_at_s);
   put_unsigned(out, record.details_generation);
-  if (record.details_generation == 0) {
-    put_string(out, conversation.system_prompt);
-    put_metadata(out, conversation.metadata);
-  }
+  if (record.details_generation == 0) put_details(out, conversation);
 }
 
 ConversationRecord decode_conversation(std::string_view value) {
-  Decoder in(value, "conversation");
+  Decoder in(value, "conversation", kConversationVersion);
   ConversationRecord record;
   auto& conversation = record.conversation;
   conversation.title = in.string();
@@ -166,33 +216,30 @@ ConversationRecord decode_conversation(std::string_view value) {
   conversation.archived = (flags & kArchived) != 0;
   if ((flags & kHasTtl) != 0) conversation.ttl_seconds = in.signed_number();
   if ((flags & kHeld) != 0) conversation.held_until_s = in.signed_number();
+  if (in.version() > 1 && (flags & kHasContext) != 0) conversation.context = in.context();
   record.last_message_id = MessageId(in.uuid());
   record.expiry_indexed_at_s = in.signed_number();
   record.details_generation = in.unsigned_number();
-  if (record.details_generation == 0) {
-    conversation.system_prompt = in.string();
-    conversation.metadata = in.metadata();
-  }
+  if (record.details_generation == 0) in.details(conversation);
   in.finish();
   return record;
 }
 
 std::size_t details_bytes(const Conversation& conversation) {
   auto sum = conversation.system_prompt.size();
+  if (conversation.summary) sum += conversation.summary->text.size();
   for (const auto& [name, value] : conversation.metadata) sum += name.size() + value.size();
   return sum;
 }
 
 void encode_details(const Conversation& conversation, std::string& out) {
-  put_byte(out, kValueVersion);
-  put_string(out, conversation.system_prompt);
-  put_metadata(out, conversation.metadata);
+  put_byte(out, kConversationVersion);
+  put_details(out, conversation);
 }
 
 void decode_details(std::string_view value, Conversation& conversation) {
-  Decoder in(value, "details record");
-  conversation.system_prompt = in.string();
-  conversation.metadata = in.metadata();
+  Decoder in(value, "details record", kConversationVersion);
+  in.details(conversation);
   in.finish();
 }
 

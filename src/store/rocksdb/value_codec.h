@@ -17,8 +17,11 @@
 namespace colloquy::store {
 
 inline constexpr std::uint8_t kValueVersion = 1;
-// Of the database as a whole; a database with a greater one is not opened.
-inline constexpr std::uint64_t kDatabaseFormat = 1;
+// Of a conversation and its details: with 2 came the context settings and the summary.
+inline constexpr std::uint8_t kConversationVersion = 2;
+// Of the database as a whole; a database with a greater one is not opened, one with a smaller one
+// is from then on of this one.
+inline constexpr std::uint64_t kDatabaseFormat = 2;
 
 // A conversation and what the store needs to know beside it. The key holds user and id.
 struct ConversationRecord {
@@ -26,7 +29,7 @@ struct ConversationRecord {
   MessageId last_message_id;             // the greatest id ever given in it
   std::int64_t expiry_indexed_at_s = 0;  // the time of its entry in the expiry index; 0: none
   std::uint64_t details_generation =
-      0;  // not 0: system prompt and metadata stand in a details record
+      0;  // not 0: system prompt, metadata and summary stand in a details record
   bool operator==(const ConversationRecord&) const = default;
 };
 
@@ -58,7 +61,8 @@ struct Counters {
   bool operator==(const Counters&) const = default;
 };
 
-// Appends to `out`. System prompt and metadata are left out where details_generation is set.
+// Appends to `out`. System prompt, metadata and summary are left out where details_generation is
+// set.
 void encode(const ConversationRecord& record, std::string& out);
 void encode_details(const Conversation& conversation, std::string& out);
 void encode(const MessageRecord& record, std::string& out);
@@ -66,7 +70,7 @@ void encode(const IdempotencyRecord& record, std::string& out);
 void encode(const Counters& counters, std::string& out);
 void encode_format(std::uint64_t format, std::string& out);
 
-// How much of a conversation is its system prompt and metadata.
+// How much of a conversation is its system prompt, metadata and summary.
 std::size_t details_bytes(const Conversation& conversation);
 
 // Sets the time in an encoded message, so that it can be encoded before the commit that dates it.

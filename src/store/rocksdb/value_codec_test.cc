@@ -53,6 +53,14 @@ ConversationRecord conversation_sample() {
   return record;
 }
 
+ConversationRecord conversation_sample_2() {
+  auto record = conversation_sample();
+  auto& conversation = record.conversation;
+  conversation.context = {20, 300, true};
+  conversation.summary = ContextSummary{"in short", message_id(7)};
+  return record;
+}
+
 MessageRecord message_sample() {
   MessageRecord record;
   auto& message = record.message;
@@ -86,6 +94,8 @@ TEST(ValueCodec, EveryRecordRoundTrips) {
   auto conversation = conversation_sample();
   EXPECT_EQ(decode_conversation(encoded(conversation)), conversation);
   EXPECT_EQ(decode_conversation(encoded(ConversationRecord{})), ConversationRecord{});
+  EXPECT_EQ(decode_conversation(encoded(conversation_sample_2())), conversation_sample_2());
+  conversation.conversation.context.summary = false;
   conversation.conversation.held_until_s = 1'700'000'700;
   EXPECT_EQ(decode_conversation(encoded(conversation)), conversation);
   EXPECT_EQ(decode_message(encoded(message_sample())), message_sample());
@@ -96,10 +106,11 @@ TEST(ValueCodec, EveryRecordRoundTrips) {
 }
 
 TEST(ValueCodec, DetailsAreKeptApartWhereTheRecordSaysSo) {
-  auto record = conversation_sample();
+  auto record = conversation_sample_2();
   record.details_generation = 7;
   auto decoded = decode_conversation(encoded(record));
   EXPECT_EQ(decoded.conversation.system_prompt, "");
+  EXPECT_EQ(decoded.conversation.summary, std::nullopt);
   EXPECT_TRUE(decoded.conversation.metadata.empty());
   std::string details;
   encode_details(record.conversation, details);
@@ -130,10 +141,31 @@ TEST(ValueCodec, Version1IsReadForEver) {
   EXPECT_EQ(decode_conversation(unhex(conversation)), conversation_sample());
   EXPECT_EQ(decode_message(unhex(message)), message_sample());
   EXPECT_EQ(decode_idempotency(unhex(idempotency)), idempotency_sample());
+  const std::string details = "01076265206b696e640201610131016200";
+  Conversation with_details;
+  decode_details(unhex(details), with_details);
+  EXPECT_EQ(with_details.system_prompt, "be kind");
+  EXPECT_EQ(with_details.metadata, conversation_sample().conversation.metadata);
   // As long as version 1 is what is written.
-  EXPECT_EQ(hex(encoded(conversation_sample())), conversation);
   EXPECT_EQ(hex(encoded(message_sample())), message);
   EXPECT_EQ(hex(encoded(idempotency_sample())), idempotency);
+}
+
+TEST(ValueCodec, Version2OfAConversationIsReadForEver) {
+  const std::string conversation =
+      "02057469746c6580c49fd50cc8c59fd50cac020717a0380f14ac0200010203040570018000000000000009a0fc9f"
+      "d50c00076265206b696e6402016101310162000108696e2073686f727400010203040570018000000000000007";
+  const std::string details =
+      "02076265206b696e6402016101310162000108696e2073686f727400010203040570018000000000000007";
+  EXPECT_EQ(decode_conversation(unhex(conversation)), conversation_sample_2());
+  Conversation with_details;
+  decode_details(unhex(details), with_details);
+  EXPECT_EQ(with_details.summary, conversation_sample_2().conversation.summary);
+  // As long as version 2 is what is written.
+  EXPECT_EQ(hex(encoded(conversation_sample_2())), conversation);
+  std::string written;
+  encode_details(conversation_sample_2().conversation, written);
+  EXPECT_EQ(hex(written), details);
 }
 
 template <class Decode>
@@ -145,7 +177,7 @@ void expect_refused_when_damaged(const std::string& bytes, Decode decode) {
   }
   EXPECT_THROW(decode(bytes + '\0'), Error);
   auto newer = bytes;
-  newer[0] = kValueVersion + 1;
+  newer[0] = kConversationVersion + 1;
   try {
     decode(newer);
     FAIL() << "an unknown version was taken";
@@ -167,6 +199,7 @@ void expect_refused_when_damaged(const std::string& bytes, Decode decode) {
 
 TEST(ValueCodec, WhatIsCutGarbledOrNewerIsRefused) {
   expect_refused_when_damaged(encoded(conversation_sample()), decode_conversation);
+  expect_refused_when_damaged(encoded(conversation_sample_2()), decode_conversation);
   expect_refused_when_damaged(encoded(message_sample()), decode_message);
   expect_refused_when_damaged(encoded(idempotency_sample()), decode_idempotency);
   expect_refused_when_damaged(encoded(Counters{300, 300, 300, {}}), decode_counters);

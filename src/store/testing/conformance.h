@@ -23,6 +23,10 @@
 
 namespace colloquy::store {
 
+inline ContextSettings newest(std::size_t messages) {
+  return {static_cast<std::uint32_t>(messages), {}, {}};
+}
+
 // One place where a store keeps its data.
 class StoreHarness {
  public:

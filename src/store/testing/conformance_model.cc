@@ -20,6 +20,10 @@ std::string describe(const Conversation& c) {
       << c.system_prompt.size() << ' ' << c.ttl_seconds.value_or(-1) << ' '
       << c.expires_at_s().value_or(-1);
   for (const auto& [name, value] : c.metadata) out << ' ' << name << '=' << value;
+  if (c.context.messages) out << " messages " << *c.context.messages;
+  if (c.context.tokens) out << " tokens " << *c.context.tokens;
+  if (c.context.summary) out << " summary " << *c.context.summary;
+  if (c.summary) out << " summarized to " << c.summary->up_to.to_string() << c.summary->text.size();
   return out.str();
 }
 
@@ -152,6 +156,7 @@ NewConversation Comparison::new_conversation() {
   fresh.system_prompt = std::string(one_in(3) ? draw(2000) : 0, 's');
   if (one_in(3)) fresh.metadata["n"] = std::to_string(draw(1000));
   if (one_in(4)) fresh.ttl_seconds = static_cast<std::int64_t>(1 + draw(300));
+  if (one_in(4)) fresh.context.messages = static_cast<std::uint32_t>(draw(12));
   return fresh;
 }
 
@@ -267,6 +272,19 @@ void Comparison::update() {
   }
   if (one_in(4)) patch.ttl_seconds = std::optional<std::int64_t>(1 + draw(500));
   if (one_in(6)) patch.ttl_seconds.emplace(std::nullopt);
+  if (one_in(4)) {
+    patch.context.emplace();
+    patch.context->clear_first = one_in(3);
+    if (one_in(2)) patch.context->messages.emplace(static_cast<std::uint32_t>(draw(12)));
+    if (one_in(4)) patch.context->messages.emplace(std::nullopt);
+    if (one_in(3)) patch.context->tokens.emplace(static_cast<std::uint32_t>(1 + draw(200)));
+    if (one_in(4)) patch.context->tokens.emplace(std::nullopt);
+    if (one_in(3)) patch.context->summary.emplace(one_in(2));
+  }
+  if (one_in(4)) {
+    patch.summary.emplace(ContextSummary{std::string(draw(600), 's'), message_of(known)});
+  }
+  if (one_in(8)) patch.if_title = "title " + std::to_string(draw(100));
   auto real = outcome_of(real_->update_conversation(who, known.id, patch, {}));
   auto model = outcome_of(model_.update_conversation(who, known.id, patch, {}));
   EXPECT_EQ(real.text, model.text);
@@ -306,8 +324,8 @@ void Comparison::read() {
   EXPECT_EQ(outcome_of(real_->list_messages(who, known.id, range)).text,
             outcome_of(model_.list_messages(who, known.id, range)).text);
   auto recent = draw(10);
-  EXPECT_EQ(outcome_of(real_->read_recent(who, known.id, recent)).text,
-            outcome_of(model_.read_recent(who, known.id, recent)).text);
+  EXPECT_EQ(outcome_of(real_->read_recent(who, known.id, newest(recent))).text,
+            outcome_of(model_.read_recent(who, known.id, newest(recent))).text);
   auto id = message_of(known);
   EXPECT_EQ(outcome_of(real_->get_message(who, known.id, id)).text,
             outcome_of(model_.get_message(who, known.id, id)).text);

@@ -86,6 +86,7 @@ ModelStore::Held& ModelStore::add(const UserId& user, NewConversation from) {
   conversation.system_prompt = std::move(from.system_prompt);
   conversation.metadata = std::move(from.metadata);
   conversation.ttl_seconds = from.ttl_seconds;
+  conversation.context = from.context;
   conversation.created_at_s = clock_.now_s();
   conversation.updated_at_s = clock_.now_s();
   conversation.version = 1;
@@ -165,17 +166,10 @@ Task<Conversation> ModelStore::update_conversation(UserId user, ConversationId i
   }
   auto before = conversation;
   auto lease = counts_at_once_ ? 0 : last_lease(user, id);
-  // First, since it may refuse.
-  if (patch.metadata) conversation.metadata = patched(conversation.metadata, *patch.metadata);
-  if (patch.title) conversation.title = *patch.title;
-  if (patch.pinned) conversation.pinned = *patch.pinned;
-  if (patch.archived) conversation.archived = *patch.archived;
-  if (patch.system_prompt) conversation.system_prompt = *patch.system_prompt;
-  if (patch.ttl_seconds) conversation.ttl_seconds = *patch.ttl_seconds;
+  conversation = patched(before, patch, clock_.now_s());
   if (!counts_at_once_ && conversation.ttl_seconds && !before.ttl_seconds) {
     hold(conversation, lease, clock_.now_s());
   }
-  if (conversation.title != before.title) conversation.updated_at_s = clock_.now_s();
   if (conversation != before) ++conversation.version;
   co_return conversation;
 }
@@ -246,25 +240,32 @@ Task<> ModelStore::delete_message(UserId user, ConversationId id, MessageId mess
     throw Error(ErrorCode::kConflict, "The message is an answer that is still being written.");
   }
   held.messages.erase(message);
+  auto& summary = held.conversation.summary;
+  if (summary && message <= summary->up_to) summary.reset();
   --held.conversation.message_count;
   ++held.conversation.version;
   co_return;
 }
 
 Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, ConversationId id,
-                                                            std::size_t limit) {
+                                                            ContextSettings usual) {
   std::scoped_lock lock(mutex_);
   auto* held = find(user, id);
   if (held == nullptr) co_return std::nullopt;
-  RecentMessages recent{held->conversation, {}, {}};
+  RecentMessages recent{held->conversation, {}, {}, false};
+  auto range = recent_range(resolved(held->conversation.context, usual));
+  std::size_t bytes = 0;
   if (!held->messages.empty()) recent.newest = held->messages.rbegin()->first;
-  auto left = recent_rows(limit);
-  for (auto at = held->messages.rbegin(); at != held->messages.rend() && left > 0; ++at, --left) {
+  auto left = recent_rows(range.messages);
+  auto at = held->messages.rbegin();
+  for (; at != held->messages.rend() && left > 0; ++at, --left) {
+    if (recent.messages.size() == range.messages || bytes >= range.content_bytes) break;
     auto message = seen(at->second);
-    bool has_text = !message.content.empty() && message.status != MessageStatus::kRunning;
-    bool wanted = recent.messages.size() < limit && has_text;
-    if (wanted) recent.messages.insert(recent.messages.begin(), std::move(message));
+    if (message.content.empty() || message.status == MessageStatus::kRunning) continue;
+    bytes += message.content.size();
+    recent.messages.insert(recent.messages.begin(), std::move(message));
   }
+  recent.whole = at == held->messages.rend();
   co_return recent;
 }
 

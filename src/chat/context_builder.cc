@@ -1,0 +1,112 @@
+#include "chat/context_builder.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "chat/conversations.h"
+#include "chat/token_count.h"
+
+namespace colloquy::chat {
+namespace {
+
+constexpr std::size_t kExplainedMessages = 200;
+
+}  // namespace
+
+void check_model(const llm::Provider& provider, const std::string& model) {
+  const auto& models = provider.models();
+  if (!model.empty() && std::find(models.begin(), models.end(), model) == models.end()) {
+    throw invalid_field("model", "is not one of this server's models");
+  }
+}
+
+ContextBuilder::ContextBuilder(store::Store& store, llm::Provider& provider,
+                               const ChatOptions& options)
+    : store_(store),
+      provider_(provider),
+      usual_(options.context()),
+      max_content_bytes_(options.max_content_bytes) {}
+
+CountTokens ContextBuilder::counter(const std::string& model,
+                                    const store::ContextSettings& settings,
+                                    Counting counting) const {
+  if (counting == Counting::kWhereNeeded && !settings.tokens) return {};
+  auto tokens = std::make_shared<TokenCounter>(provider_, model);
+  return [tokens](std::string_view text) { return tokens->message(text); };
+}
+
+Task<std::optional<PreparedContext>> ContextBuilder::prepare(UserId user, ConversationId id,
+                                                             std::string model, std::string prompt,
+                                                             Counting counting) {
+  auto recent = co_await store_.read_recent(std::move(user), id, usual_);
+  if (!recent) co_return std::nullopt;
+  PreparedContext prepared;
+  prepared.settings = settings_of(recent->conversation);
+  prepared.newest = recent->newest;
+  prepared.whole = recent->whole;
+  ContextSource source;
+  source.system_prompt = recent->conversation.system_prompt;
+  if (prepared.settings.summary.value_or(false)) source.summary = recent->conversation.summary;
+  source.history = std::move(recent->messages);
+  source.whole = recent->whole;
+  prepared.conversation = std::move(recent->conversation);
+  prepared.context = build_context(std::move(source), prepared.settings, std::move(prompt),
+                                   counter(model, prepared.settings, counting));
+  co_return prepared;
+}
+
+Task<std::optional<PreparedContext>> ContextBuilder::prepare(UserId user, ConversationId id,
+                                                             std::string model,
+                                                             std::string prompt) {
+  return prepare(std::move(user), id, std::move(model), std::move(prompt), Counting::kWhereNeeded);
+}
+
+Context ContextBuilder::first(const std::string& model, std::string prompt) const {
+  return build_context({}, usual_, std::move(prompt),
+                       counter(model, usual_, Counting::kWhereNeeded));
+}
+
+Task<ExplainedContext> ContextBuilder::explain(UserId user, ConversationId id, std::string model,
+                                               std::string prompt) {
+  check_content("prompt", prompt, max_content_bytes_);
+  check_model(provider_, model);
+  if (model.empty()) model = provider_.models().front();
+  auto prepared = co_await prepare(user, id, model, std::move(prompt), Counting::kAlways);
+  if (!prepared) throw not_found();
+  ExplainedContext explained;
+  explained.prepared = std::move(*prepared);
+  explained.estimated = TokenCounter(provider_, model).estimates();
+  explained.model = std::move(model);
+  co_await explain_left_out(explained);
+  co_return explained;
+}
+
+Task<> ContextBuilder::explain_left_out(ExplainedContext& explained) {
+  const auto& prepared = explained.prepared;
+  const auto& conversation = prepared.conversation;
+  std::set<MessageId> given;
+  for (const auto& message : prepared.context.messages) {
+    if (message.id) given.insert(*message.id);
+  }
+  store::MessageRange range;
+  range.limit = kExplainedMessages;
+  auto page = co_await store_.list_messages(conversation.user_id, conversation.id, range);
+  explained.more_left_out = page.more;
+  const auto& settings = prepared.settings;
+  bool is_counted_out = settings.messages && given.size() >= *settings.messages;
+  for (const auto& message : page.messages) {
+    // What was added since the context was read is not what is explained.
+    if (given.contains(message.id) || !prepared.newest || message.id > *prepared.newest) continue;
+    auto reason = is_counted_out ? LeftOutReason::kMessages : LeftOutReason::kTokens;
+    LeftOutMessage left{message.id, message.role, reason, false};
+    if (message.content.empty()) left.reason = LeftOutReason::kNoText;
+    left.summarized = prepared.context.summary_given && !message.content.empty() &&
+                      message.id <= conversation.summary->up_to;
+    explained.left_out.push_back(left);
+  }
+}
+
+}  // namespace colloquy::chat

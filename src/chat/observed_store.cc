@@ -1,0 +1,125 @@
+#include "chat/observed_store.h"
+
+#include <boost/asio/this_coro.hpp>
+#include <utility>
+
+namespace colloquy::chat {
+
+Task<store::CreatedConversation> ObservedStore::create_conversation(
+    UserId user, store::NewConversation conversation, std::optional<store::IdempotencyKey> key) {
+  auto created =
+      co_await store_.create_conversation(std::move(user), std::move(conversation), std::move(key));
+  if (!created.replayed) {
+    for (auto* observer : observers_) observer->conversation_created(created.conversation);
+  }
+  co_return created;
+}
+
+Task<std::optional<store::Conversation>> ObservedStore::get_conversation(UserId user,
+                                                                         ConversationId id) {
+  return store_.get_conversation(std::move(user), id);
+}
+
+Task<store::ConversationPage> ObservedStore::list_conversations(
+    UserId user, std::size_t limit, std::optional<ConversationId> after) {
+  return store_.list_conversations(std::move(user), limit, after);
+}
+
+Task<store::ActivityPage> ObservedStore::list_by_activity(
+    UserId user, std::size_t limit, std::optional<store::ActivityPosition> after) {
+  return store_.list_by_activity(std::move(user), limit, after);
+}
+
+Task<store::Conversation> ObservedStore::update_conversation(
+    UserId user, ConversationId id, store::ConversationPatch patch,
+    std::optional<std::uint64_t> if_version) {
+  // A summary is nothing that a client sees of the conversation.
+  bool is_seen = !patch.summary;
+  auto changed =
+      co_await store_.update_conversation(std::move(user), id, std::move(patch), if_version);
+  if (is_seen) {
+    for (auto* observer : observers_) observer->conversation_changed(changed);
+  }
+  co_return changed;
+}
+
+Task<> ObservedStore::delete_conversation(UserId user, ConversationId id,
+                                          std::optional<std::uint64_t> if_version) {
+  co_await store_.delete_conversation(user, id, if_version);
+  for (auto* observer : observers_) observer->conversation_deleted(user, id);
+}
+
+Task<store::AppendedMessage> ObservedStore::append_message(
+    UserId user, ConversationId id, store::NewMessage message,
+    std::optional<store::IdempotencyKey> key) {
+  auto appended = co_await store_.append_message(user, id, std::move(message), std::move(key));
+  if (!appended.replayed) {
+    for (auto* observer : observers_) observer->message_added(user, id, appended.message);
+  }
+  co_return appended;
+}
+
+Task<store::MessagePage> ObservedStore::list_messages(UserId user, ConversationId id,
+                                                      store::MessageRange range) {
+  return store_.list_messages(std::move(user), id, range);
+}
+
+Task<> ObservedStore::recount(UserId user, ConversationId id) {
+  return store_.recount(std::move(user), id);
+}
+
+Task<std::optional<store::Message>> ObservedStore::get_message(UserId user, ConversationId id,
+                                                               MessageId message) {
+  return store_.get_message(std::move(user), id, message);
+}
+
+Task<> ObservedStore::delete_message(UserId user, ConversationId id, MessageId message) {
+  co_await store_.delete_message(user, id, message);
+  for (auto* observer : observers_) observer->message_deleted(user, id, message);
+}
+
+Task<std::optional<store::RecentMessages>> ObservedStore::read_recent(
+    UserId user, ConversationId id, store::ContextSettings usual) {
+  return store_.read_recent(std::move(user), id, usual);
+}
+
+Task<store::StartedTurn> ObservedStore::start_turn(UserId user, store::NewTurn turn,
+                                                   std::optional<store::IdempotencyKey> key) {
+  bool is_new = turn.new_conversation.has_value();
+  auto started = co_await store_.start_turn(user, std::move(turn), std::move(key));
+  if (started.replayed) co_return started;
+  for (auto* observer : observers_) {
+    if (is_new) observer->conversation_created(started.conversation);
+    observer->message_added(user, started.conversation.id, started.prompt);
+    observer->message_added(user, started.conversation.id, started.reply);
+  }
+  co_return started;
+}
+
+Task<std::optional<store::StartedTurn>> ObservedStore::find_turn(UserId user,
+                                                                 std::optional<ConversationId> id,
+                                                                 store::IdempotencyKey key) {
+  return store_.find_turn(std::move(user), id, std::move(key));
+}
+
+Task<store::FinishedTurn> ObservedStore::finish_turn(UserId user, ConversationId id,
+                                                     store::Message reply) {
+  auto finished = co_await store_.finish_turn(std::move(user), id, std::move(reply));
+  auto executor = co_await boost::asio::this_coro::executor;
+  for (auto* observer : observers_) {
+    observer->turn_ended(executor, finished.conversation, finished.reply);
+  }
+  co_return finished;
+}
+
+// Followers of the answer have had this text already; others are told of its end.
+Task<bool> ObservedStore::save_partial(UserId user, ConversationId id, store::Message reply) {
+  return store_.save_partial(std::move(user), id, std::move(reply));
+}
+
+Task<std::optional<std::string>> ObservedStore::find_owner(UserId user, ConversationId id,
+                                                           MessageId reply) {
+  return store_.find_owner(std::move(user), id, reply);
+}
+
+}  // namespace colloquy::chat
