@@ -230,181 +230,177 @@ class ServerProcess {
   }
 
   void make_api(const std::string& version) {
-    api::Services services {
-      api::Services services{
-          *conversations_,       *turns_,         *contexts_, *events_, *store_,  *authenticator_,
-          *request_limiter_,     *token_limiter_, clock_,     ids_,     metrics_, version,
-          config_.write_timeout, std::nullopt};
-      if (peer_key_) services.cluster.emplace(api::ClusterMember{*peer_key_, instance_});
-      api_ = std::make_unique<api::Api>(
-          services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
-      auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",
-                                     "Log lines that could not be written, or not in time.");
-      auto& connections = metrics_.gauge("colloquy_http_connections", "Connections open now.");
-      metrics_.before_render([this, &dropped, &connections] {
-        dropped.Set(static_cast<double>(telemetry::dropped_log_lines()));
-        if (server_) connections.Set(static_cast<double>(server_->connections()));
+    api::Services services{
+        *conversations_,       *turns_,         *contexts_, *events_, *store_,  *authenticator_,
+        *request_limiter_,     *token_limiter_, clock_,     ids_,     metrics_, version,
+        config_.write_timeout, std::nullopt};
+    if (peer_key_) services.cluster.emplace(api::ClusterMember{*peer_key_, instance_});
+    api_ = std::make_unique<api::Api>(
+        services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
+    auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",
+                                   "Log lines that could not be written, or not in time.");
+    auto& connections = metrics_.gauge("colloquy_http_connections", "Connections open now.");
+    metrics_.before_render([this, &dropped, &connections] {
+      dropped.Set(static_cast<double>(telemetry::dropped_log_lines()));
+      if (server_) connections.Set(static_cast<double>(server_->connections()));
+    });
+  }
+
+  void make_loops() {
+    auto count = config_.threads > 0 ? static_cast<unsigned>(config_.threads)
+                                     : std::max(1U, std::thread::hardware_concurrency());
+    for (unsigned i = 0; i < count; ++i) {
+      loops_.push_back(std::make_unique<asio::io_context>(1));
+      guards_.push_back(asio::make_work_guard(*loops_.back()));
+    }
+  }
+
+  // Takes the addresses. Whoever connects waits until start(), when there is an API to answer.
+  void bind_servers() {
+    http::ServerOptions options;
+    options.address = config_.listen.address;
+    options.port = config_.listen.port;
+    options.tls_certificate_file = config_.tls_cert;
+    options.tls_key_file = config_.tls_key;
+    options.limits = {config_.max_header_bytes, config_.max_body_bytes,  config_.max_connections,
+                      config_.idle_timeout,     config_.request_timeout, config_.write_timeout};
+    std::vector<asio::io_context*> loops;
+    for (auto& loop : loops_) loops.push_back(loop.get());
+    for_setting(config_.sources.of("listen"), [&] {
+      server_ = std::make_unique<http::Server>(
+          loops, options,
+          [this](http::Request& request) { return api_->public_handler()(request); },
+          early_reply());
+    });
+    http::ServerOptions admin;
+    admin.address = config_.admin_listen.address;
+    admin.port = config_.admin_listen.port;
+    for_setting(config_.sources.of("admin-listen"), [&] {
+      admin_server_ = std::make_unique<http::Server>(
+          std::vector<asio::io_context*>{&control_}, admin,
+          [this](http::Request& request) { return api_->admin_handler()(request); }, early_reply());
+    });
+  }
+
+  http::EarlyReply early_reply() {
+    return
+        [this](int status, std::string_view reason) { return api_->early_reply()(status, reason); };
+  }
+
+  static std::string url(const config::ListenAddress& listen, unsigned short port, bool tls) {
+    bool six = listen.address.find(':') != std::string::npos;
+    std::string host = six ? "[" + listen.address + "]" : listen.address;
+    return (tls ? "https://" : "http://") + host + ":" + std::to_string(port);
+  }
+
+  void announce(std::ostream& out) const {
+    auto base = url(config_.listen, server_->port(), !config_.tls_cert.empty());
+    out << "listening on " << base << "\n";
+    out << "admin on " << url(config_.admin_listen, admin_server_->port(), false) << "\n";
+    // A token is shown to a person at this machine, and never to a log.
+    if (isatty(STDOUT_FILENO) == 1 && config_.listen.loopback() && token_key_ &&
+        config_.auth_audience.empty()) {
+      auto token = auth::mint_token(token_key_->secret, "you", 24L * 60 * 60, clock_.now_s(),
+                                    issuer_of(config_.auth_issuer));
+      out << "\nTry it (the token is yours for a day):\n\n  curl -s "
+          << (config_.tls_cert.empty() ? "" : "-k ") << base
+          << "/generate -H 'Content-Type: application/json' -d '{\"prompt\": \"Hello!\"}' "
+          << "-H 'Authorization: Bearer " << token << "'\n";
+    }
+    out << std::flush;
+  }
+
+  void stop_on_signal() {
+    signals_.async_wait([this](boost::system::error_code error, int) {
+      if (error) return;
+      telemetry::log_info("server.stopping", {{"turns_running", turns_->running()}});
+      asio::co_spawn(control_, stop(), asio::detached);
+      // Whoever asks twice does not want to wait.
+      signals_.async_wait([](boost::system::error_code again, int) {
+        if (!again) _exit(EXIT_FAILURE);
       });
-    }
+    });
+  }
 
-    void make_loops() {
-      auto count = config_.threads > 0 ? static_cast<unsigned>(config_.threads)
-                                       : std::max(1U, std::thread::hardware_concurrency());
-      for (unsigned i = 0; i < count; ++i) {
-        loops_.push_back(std::make_unique<asio::io_context>(1));
-        guards_.push_back(asio::make_work_guard(*loops_.back()));
-      }
+  Task<> stop() {
+    server_->stop_accepting();
+    co_await turns_->drain(config_.shutdown_timeout);
+    events_->close();
+    co_await background_->drain(kBackgroundBound);
+    asio::steady_timer timer(control_);
+    auto give_up = std::chrono::steady_clock::now() + kResponsesBound;
+    while (server_->connections() > 0 && std::chrono::steady_clock::now() < give_up) {
+      timer.expires_after(milliseconds(20));
+      co_await timer.async_wait(asio::use_awaitable);
     }
-
-    // Takes the addresses. Whoever connects waits until start(), when there is an API to answer.
-    void bind_servers() {
-      http::ServerOptions options;
-      options.address = config_.listen.address;
-      options.port = config_.listen.port;
-      options.tls_certificate_file = config_.tls_cert;
-      options.tls_key_file = config_.tls_key;
-      options.limits = {config_.max_header_bytes, config_.max_body_bytes,  config_.max_connections,
-                        config_.idle_timeout,     config_.request_timeout, config_.write_timeout};
-      std::vector<asio::io_context*> loops;
-      for (auto& loop : loops_) loops.push_back(loop.get());
-      for_setting(config_.sources.of("listen"), [&] {
-        server_ = std::make_unique<http::Server>(
-            loops, options,
-            [this](http::Request& request) { return api_->public_handler()(request); },
-            early_reply());
-      });
-      http::ServerOptions admin;
-      admin.address = config_.admin_listen.address;
-      admin.port = config_.admin_listen.port;
-      for_setting(config_.sources.of("admin-listen"), [&] {
-        admin_server_ = std::make_unique<http::Server>(
-            std::vector<asio::io_context*>{&control_}, admin,
-            [this](http::Request& request) { return api_->admin_handler()(request); },
-            early_reply());
-      });
+    server_->close_all();
+    admin_server_->stop_accepting();
+    admin_server_->close_all();
+    guards_.clear();
+    co_await wait_for_loops();
+    for (auto& thread : threads_) thread.join();
+    bool closed = co_await store_->close();
+    telemetry::log_info("server.stopped");
+    if (!closed) {
+      telemetry::stop_log();
+      _exit(EXIT_SUCCESS);
     }
+    control_.stop();
+  }
 
-    http::EarlyReply early_reply() {
-      return [this](int status, std::string_view reason) {
-        return api_->early_reply()(status, reason);
-      };
-    }
-
-    static std::string url(const config::ListenAddress& listen, unsigned short port, bool tls) {
-      bool six = listen.address.find(':') != std::string::npos;
-      std::string host = six ? "[" + listen.address + "]" : listen.address;
-      return (tls ? "https://" : "http://") + host + ":" + std::to_string(port);
-    }
-
-    void announce(std::ostream & out) const {
-      auto base = url(config_.listen, server_->port(), !config_.tls_cert.empty());
-      out << "listening on " << base << "\n";
-      out << "admin on " << url(config_.admin_listen, admin_server_->port(), false) << "\n";
-      // A token is shown to a person at this machine, and never to a log.
-      if (isatty(STDOUT_FILENO) == 1 && config_.listen.loopback() && token_key_ &&
-          config_.auth_audience.empty()) {
-        auto token = auth::mint_token(token_key_->secret, "you", 24L * 60 * 60, clock_.now_s(),
-                                      issuer_of(config_.auth_issuer));
-        out << "\nTry it (the token is yours for a day):\n\n  curl -s "
-            << (config_.tls_cert.empty() ? "" : "-k ") << base
-            << "/generate -H 'Content-Type: application/json' -d '{\"prompt\": \"Hello!\"}' "
-            << "-H 'Authorization: Bearer " << token << "'\n";
-      }
-      out << std::flush;
-    }
-
-    void stop_on_signal() {
-      signals_.async_wait([this](boost::system::error_code error, int) {
-        if (error) return;
-        telemetry::log_info("server.stopping", {{"turns_running", turns_->running()}});
-        asio::co_spawn(control_, stop(), asio::detached);
-        // Whoever asks twice does not want to wait.
-        signals_.async_wait([](boost::system::error_code again, int) {
-          if (!again) _exit(EXIT_FAILURE);
-        });
-      });
-    }
-
-    Task<> stop() {
-      server_->stop_accepting();
-      co_await turns_->drain(config_.shutdown_timeout);
-      events_->close();
-      co_await background_->drain(kBackgroundBound);
-      asio::steady_timer timer(control_);
-      auto give_up = std::chrono::steady_clock::now() + kResponsesBound;
-      while (server_->connections() > 0 && std::chrono::steady_clock::now() < give_up) {
-        timer.expires_after(milliseconds(20));
-        co_await timer.async_wait(asio::use_awaitable);
-      }
-      server_->close_all();
-      admin_server_->stop_accepting();
-      admin_server_->close_all();
-      guards_.clear();
-      co_await wait_for_loops();
-      for (auto& thread : threads_) thread.join();
-      bool closed = co_await store_->close();
-      telemetry::log_info("server.stopped");
-      if (!closed) {
+  // All is saved by now. Loops that do not run dry hold nothing that is worth the wait.
+  Task<> wait_for_loops() {
+    asio::steady_timer timer(control_);
+    auto give_up = std::chrono::steady_clock::now() + kLoopsBound;
+    auto stopped = [this] {
+      return std::all_of(loops_.begin(), loops_.end(), [](auto& loop) { return loop->stopped(); });
+    };
+    while (!stopped()) {
+      if (std::chrono::steady_clock::now() > give_up) {
+        telemetry::log_warning("server.stopped", {{"detail", "connections were left open"}});
         telemetry::stop_log();
         _exit(EXIT_SUCCESS);
       }
-      control_.stop();
+      timer.expires_after(milliseconds(5));
+      co_await timer.async_wait(asio::use_awaitable);
     }
+  }
 
-    // All is saved by now. Loops that do not run dry hold nothing that is worth the wait.
-    Task<> wait_for_loops() {
-      asio::steady_timer timer(control_);
-      auto give_up = std::chrono::steady_clock::now() + kLoopsBound;
-      auto stopped = [this] {
-        return std::all_of(loops_.begin(), loops_.end(),
-                           [](auto& loop) { return loop->stopped(); });
-      };
-      while (!stopped()) {
-        if (std::chrono::steady_clock::now() > give_up) {
-          telemetry::log_warning("server.stopped", {{"detail", "connections were left open"}});
-          telemetry::stop_log();
-          _exit(EXIT_SUCCESS);
-        }
-        timer.expires_after(milliseconds(5));
-        co_await timer.async_wait(asio::use_awaitable);
-      }
-    }
-
-    const ServeConfig& config_;
-    SystemClock clock_;
-    RandomIdSource ids_;
-    const std::string instance_ = ids_.next(clock_.now_ms()).to_string();  // this process
-    telemetry::Metrics metrics_;
-    // The loops end after all that runs on them.
-    asio::io_context control_{1};
-    asio::signal_set signals_{control_, SIGTERM, SIGINT};
-    std::vector<std::unique_ptr<asio::io_context>> loops_;
-    std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
-    std::shared_ptr<net::HttpClient> http_client_;
-    std::shared_ptr<auth::KeySet> key_set_;
-    std::optional<auth::TokenKey> token_key_;
-    std::unique_ptr<auth::Authenticator> authenticator_;
-    std::unique_ptr<TablesAccess> tables_;
-    std::unique_ptr<store::Store> store_;
-    std::unique_ptr<llm::Provider> provider_;
-    std::unique_ptr<chat::Conversations> conversations_;
-    std::unique_ptr<chat::EventHub> events_;
-    std::unique_ptr<chat::ObservedStore> observed_;
-    std::unique_ptr<chat::ContextBuilder> contexts_;
-    std::unique_ptr<chat::BackgroundModel> background_;
-    std::unique_ptr<chat::Titles> titles_;
-    std::unique_ptr<chat::Summaries> summaries_;
-    std::unique_ptr<api::RateLimiter> token_limiter_;
-    std::unique_ptr<api::RateLimiter> request_limiter_;
-    std::unique_ptr<cluster::PeerKey> peer_key_;
-    std::unique_ptr<net::HttpClient> peer_client_;
-    std::unique_ptr<cluster::HttpPeers> peers_;
-    std::unique_ptr<chat::Turns> turns_;
-    std::unique_ptr<api::Api> api_;
-    std::unique_ptr<http::Server> server_;
-    std::unique_ptr<http::Server> admin_server_;
-    std::vector<std::thread> threads_;
-  };
+  const ServeConfig& config_;
+  SystemClock clock_;
+  RandomIdSource ids_;
+  const std::string instance_ = ids_.next(clock_.now_ms()).to_string();  // this process
+  telemetry::Metrics metrics_;
+  // The loops end after all that runs on them.
+  asio::io_context control_{1};
+  asio::signal_set signals_{control_, SIGTERM, SIGINT};
+  std::vector<std::unique_ptr<asio::io_context>> loops_;
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
+  std::shared_ptr<net::HttpClient> http_client_;
+  std::shared_ptr<auth::KeySet> key_set_;
+  std::optional<auth::TokenKey> token_key_;
+  std::unique_ptr<auth::Authenticator> authenticator_;
+  std::unique_ptr<TablesAccess> tables_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<llm::Provider> provider_;
+  std::unique_ptr<chat::Conversations> conversations_;
+  std::unique_ptr<chat::EventHub> events_;
+  std::unique_ptr<chat::ObservedStore> observed_;
+  std::unique_ptr<chat::ContextBuilder> contexts_;
+  std::unique_ptr<chat::BackgroundModel> background_;
+  std::unique_ptr<chat::Titles> titles_;
+  std::unique_ptr<chat::Summaries> summaries_;
+  std::unique_ptr<api::RateLimiter> token_limiter_;
+  std::unique_ptr<api::RateLimiter> request_limiter_;
+  std::unique_ptr<cluster::PeerKey> peer_key_;
+  std::unique_ptr<net::HttpClient> peer_client_;
+  std::unique_ptr<cluster::HttpPeers> peers_;
+  std::unique_ptr<chat::Turns> turns_;
+  std::unique_ptr<api::Api> api_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<http::Server> admin_server_;
+  std::vector<std::thread> threads_;
+};
 
 }  // namespace
 
