@@ -48,8 +48,6 @@ Task<> pause_at_random() {
   co_await timer.async_wait(boost::asio::use_awaitable);
 }
 
-}
-
 std::vector<Message> messages_of(std::vector<MessageItem> items) {
   std::vector<Message> messages;
   messages.reserve(items.size());
