@@ -108,10 +108,33 @@ std::string messages(std::string_view request) {
   return items;
 }
 
+// As `colloquy tables create` makes them, so that a server starts on it.
+std::string table_description(const std::string& table) {
+  bool of_messages = table == "messages";
+  std::string_view hash = of_messages ? "conversation_id" : "user_id";
+  std::string_view range = of_messages ? "message_id" : "conversation_id";
+  auto typed = [](std::string_view name) {
+    return "{\"AttributeName\":\"" + std::string(name) + "\",\"AttributeType\":\"S\"}";
+  };
+  auto key = [](std::string_view name, std::string_view type) {
+    return "{\"AttributeName\":\"" + std::string(name) + "\",\"KeyType\":\"" + std::string(type) +
+           "\"}";
+  };
+  return "{\"Table\":{\"TableName\":\"" + table +
+         "\",\"TableStatus\":\"ACTIVE\",\"ItemCount\":0,\"TableSizeBytes\":0," +
+         "\"AttributeDefinitions\":[" + typed(hash) + "," + typed(range) + "],\"KeySchema\":[" +
+         key(hash, "HASH") + "," + key(range, "RANGE") + "]}}";
+}
+
 std::string answer_to(std::string_view operation, std::string_view request) {
   std::string table(table_of(request));
   auto capacity = "\"ConsumedCapacity\":{\"TableName\":\"" + table +
                   "\",\"CapacityUnits\":1,\"Table\":{\"CapacityUnits\":1}}";
+  if (operation == "DescribeTable") return table_description(table);
+  if (operation == "DescribeTimeToLive") {
+    return R"({"TimeToLiveDescription":{"TimeToLiveStatus":"ENABLED","AttributeName":"ttl"}})";
+  }
+  if (operation == "Scan") return "{\"Count\":0,\"Items\":[]," + capacity + "}";
   if (operation == "GetItem")
     return "{\"Item\":" + conversation_item(request) + "," + capacity + "}";
   if (operation == "UpdateItem") {

@@ -7,9 +7,9 @@
 namespace colloquy::store::dynamodb {
 
 void Background::start(const std::shared_ptr<Background>& self,
-                       boost::asio::any_io_executor executor, Task<> task) {
+                       const boost::asio::any_io_executor& executor, Task<> task) {
   ++self->running_;
-  boost::asio::co_spawn(std::move(executor), std::move(task), [self](const std::exception_ptr&) {
+  boost::asio::co_spawn(executor, std::move(task), [self](const std::exception_ptr&) {
     --self->running_;
     self->ended_.notify_all();
   });

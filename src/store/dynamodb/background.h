@@ -15,8 +15,8 @@ namespace colloquy::store::dynamodb {
 class Background {
  public:
   // Nothing that the task throws is heard of any more.
-  static void start(const std::shared_ptr<Background>& self, boost::asio::any_io_executor executor,
-                    Task<> task);
+  static void start(const std::shared_ptr<Background>& self,
+                    const boost::asio::any_io_executor& executor, Task<> task);
   // False when some are still under way after that time.
   Task<bool> wait_until_ended(std::chrono::milliseconds at_most);
 

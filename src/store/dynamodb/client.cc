@@ -164,7 +164,12 @@ void Client::correct_clock(const net::HttpResponse& response) {
 }
 
 Task<Answer> Client::call(std::string_view operation, std::string body, Repeat repeat) {
-  auto give_up = steady_clock::now() + options_.call_timeout;
+  return call_until(operation, std::move(body), repeat,
+                    steady_clock::now() + options_.call_timeout);
+}
+
+Task<Answer> Client::call_until(std::string_view operation, std::string body, Repeat repeat,
+                                steady_clock::time_point give_up) {
   bool lost_answer = false;
   for (int number = 1;; ++number) {
     auto begin = steady_clock::now();

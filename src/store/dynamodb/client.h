@@ -56,6 +56,8 @@ class Client {
   const std::string& endpoint() const { return options_.endpoint; }
 
  private:
+  Task<Answer> call_until(std::string_view operation, std::string body, Repeat repeat,
+                          std::chrono::steady_clock::time_point give_up);
   struct Attempt;
   Task<net::HttpResponse> send(std::string_view operation, const std::string& body);
   Task<boost::json::object> attempt(std::string_view operation, const std::string& body);
