@@ -24,7 +24,7 @@ describe('HTTP', () => {
     ({ server, alice } = made);
     headers = { Authorization: `Bearer ${alice.token}` };
     ({ conversation_id: id } = await alice.createConversation());
-    message = await alice.append(id, 'hello');
+    ({ message } = await alice.generate(id, 'hello'));
   });
 
   const fill = (template) => template.replace('{conversation_id}', id).replace('{message_id}', message.message_id);
@@ -123,7 +123,7 @@ describe('HTTP', () => {
     const answer = (await rawSocket(server.baseUrl, `GET /conversations/${id} HTTP/1.0\r\nAuthorization: ${headers.Authorization}\r\n\r\n`, { end: false })).toString();
     assert.match(answer, /^HTTP\/1\.[01] 200 /);
     assert.doesNotMatch(answer, /transfer-encoding/i);
-    assert.equal(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)).messages.length, 1);
+    assert.equal(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)).messages.length, 2);
   });
 
   test('large JSON is compressed for those who accept it, and is the same', async () => {
