@@ -22,6 +22,9 @@ inline constexpr std::size_t kStopSequences = 4;
 inline constexpr std::size_t kStopSequenceBytes = 256;
 inline constexpr std::int64_t kTtlSecondsMax = 10LL * 365 * 24 * 60 * 60;
 
+// Of a conversation, beside the one that it begins with. They are stored with it, 40 bytes each.
+inline constexpr std::size_t kBranches = 128;
+
 inline constexpr std::size_t kContentBytesDefault = kMiB;
 inline constexpr std::size_t kPageDefault = 50;
 inline constexpr std::size_t kPageMax = 200;

@@ -41,7 +41,7 @@ CountTokens ContextBuilder::counter(const std::string& model,
 Task<std::optional<PreparedContext>> ContextBuilder::prepare(UserId user, ConversationId id,
                                                              std::string model, std::string prompt,
                                                              Counting counting) {
-  auto recent = co_await store_.read_recent(std::move(user), id, usual_);
+  auto recent = co_await store_.read_recent(std::move(user), id, usual_, std::nullopt);
   if (!recent) co_return std::nullopt;
   PreparedContext prepared;
   prepared.settings = settings_of(recent->conversation);

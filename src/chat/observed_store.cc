@@ -79,8 +79,9 @@ Task<> ObservedStore::delete_message(UserId user, ConversationId id, MessageId m
 }
 
 Task<std::optional<store::RecentMessages>> ObservedStore::read_recent(
-    UserId user, ConversationId id, store::ContextSettings usual) {
-  return store_.read_recent(std::move(user), id, usual);
+    UserId user, ConversationId id, store::ContextSettings usual,
+    std::optional<store::TreePlace> up_to) {
+  return store_.read_recent(std::move(user), id, usual, up_to);
 }
 
 Task<store::StartedTurn> ObservedStore::start_turn(UserId user, store::NewTurn turn,

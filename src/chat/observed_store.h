@@ -38,8 +38,9 @@ class ObservedStore final : public store::Store {
   Task<std::optional<store::Message>> get_message(UserId user, ConversationId id,
                                                   MessageId message) override;
   Task<> delete_message(UserId user, ConversationId id, MessageId message) override;
-  Task<std::optional<store::RecentMessages>> read_recent(UserId user, ConversationId id,
-                                                         store::ContextSettings usual) override;
+  Task<std::optional<store::RecentMessages>> read_recent(
+      UserId user, ConversationId id, store::ContextSettings usual,
+      std::optional<store::TreePlace> up_to) override;
   Task<store::StartedTurn> start_turn(UserId user, store::NewTurn turn,
                                       std::optional<store::IdempotencyKey> key) override;
   Task<std::optional<store::StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,

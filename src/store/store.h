@@ -20,6 +20,9 @@
 // finish_turn, and until the lease is over where that does not come. So no answer is
 // lost to expiry. The conversation's own record alone decides (`held_until_s`).
 //
+// Branches (branches.h): a place in the tree that a call names is one that was read before. Should
+// its message be deleted meanwhile, it is still a place.
+//
 // Order: within a conversation every message has an id greater than all before
 // it, given by the store. Readers of any server see the same order.
 //
@@ -66,7 +69,8 @@ class Store {
   virtual Task<> delete_conversation(UserId user, ConversationId id,
                                      std::optional<std::uint64_t> if_version) = 0;
 
-  // kNotFound when the conversation is not there.
+  // kNotFound when the conversation is not there; kConflict when it would need a branch more than
+  // it can have.
   virtual Task<AppendedMessage> append_message(UserId user, ConversationId id, NewMessage message,
                                                std::optional<IdempotencyKey> key) = 0;
 
@@ -81,17 +85,19 @@ class Store {
   virtual Task<> delete_message(UserId user, ConversationId id, MessageId message) = 0;
 
   // The conversation and the newest messages with a text, running answers left out, that the
-  // context may need (recent_range)
-  // by its own settings and, where it has none, the `usual` ones. They are sought among the newest
-  // recent_rows(range.messages) messages of all; nullopt as get_conversation. The cost is that of
-  // the usual settings unless the conversation's own ask for more.
+  // context may need (recent_range) by its own settings and, where it has none, the `usual` ones:
+  // of the active way or, with `up_to`, of the way that ends with that message, which has been
+  // read. They are sought among the newest recent_rows(range.messages) messages of the way; nullopt
+  // as get_conversation. The cost is that of the usual settings unless the conversation's own ask
+  // for more.
   virtual Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
-                                                          ContextSettings usual) = 0;
+                                                          ContextSettings usual,
+                                                          std::optional<TreePlace> up_to) = 0;
 
   // Writes the prompt and the place of its answer (and the conversation, where it is new) in one
-  // commit. The answer's id is the next after the prompt's. Until finish_turn, readers see the
-  // answer as kRunning, and as kInterrupted once the server that ran it is gone. kNotFound when the
-  // conversation is not there.
+  // commit. The answer's id is the next after the prompt's, where a prompt is written. Until
+  // finish_turn, readers see the answer as kRunning, and as kInterrupted once the server that ran
+  // it is gone. kNotFound when the conversation is not there; kConflict as append_message.
   virtual Task<StartedTurn> start_turn(UserId user, NewTurn turn,
                                        std::optional<IdempotencyKey> key) = 0;
 

@@ -119,6 +119,7 @@ Conversation patched(Conversation before, const ConversationPatch& patch, std::i
   if (patch.ttl_seconds) after.ttl_seconds = *patch.ttl_seconds;
   if (patch.context) after.context = patched(after.context, *patch.context);
   if (patch.summary) after.summary = *patch.summary;
+  if (patch.active) activate(after.tree, patch.active->branch, patch.active->after);
   return after;
 }
 

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/limits.h"
+#include "store/branches.h"
 
 namespace colloquy::store {
 
@@ -62,8 +63,9 @@ ContextSettings resolved(const ContextSettings& own, const ContextSettings& usua
 
 // What the model made of the messages that fell out of the context.
 struct ContextSummary {
-  std::string text;  // at most limits::kSummaryBytes
-  MessageId up_to;   // the newest message that it covers
+  std::string text;          // at most limits::kSummaryBytes
+  MessageId up_to;           // the newest message that it covers: all on the way to it
+  std::uint32_t branch = 0;  // of that message; on another way the summary says nothing
   bool operator==(const ContextSummary&) const = default;
 };
 
@@ -83,6 +85,7 @@ struct Conversation {
   std::int64_t held_until_s = 0;  // an answer is being made; it does not expire before; 0: none is
   ContextSettings context;
   std::optional<ContextSummary> summary;  // gone as soon as a message that it covers is deleted
+  BranchTable tree;
 
   // Unix seconds at which it expires: ttl_seconds after its last activity, and not while it is
   // held.
@@ -113,7 +116,9 @@ struct Message {
   std::string model;           // answers only
   std::optional<Usage> usage;  // answers only
   std::string client_message_id;
-  std::uint32_t branch = 0;  // reserved: the branch it belongs to
+  std::uint32_t branch = 0;  // the branch it belongs to (branches.h)
+  // The message before it on the way to it; nullopt: it is the first. Found by the store.
+  std::optional<MessageId> parent = {};
   bool operator==(const Message&) const = default;
 };
 
@@ -149,6 +154,8 @@ struct ConversationPatch {
   std::optional<std::optional<std::int64_t>> ttl_seconds;
   std::optional<ContextPatch> context;
   std::optional<std::optional<ContextSummary>> summary;
+  // A message that has been read: the newest of the ways through it becomes the active one.
+  std::optional<TreePlace> active;
   // The title that it must have, for a change that nobody asked for: else kPreconditionFailed.
   std::optional<std::string> if_title;
 };
@@ -166,6 +173,8 @@ struct NewMessage {
   std::string content;
   Metadata metadata;
   std::string client_message_id;
+  // After which message, which has been read; nullopt: at the end of the active way.
+  std::optional<TreePlace> place = {};
 };
 
 // Makes a write happen at most once. Scoped to the user by the store.
@@ -180,12 +189,15 @@ struct IdempotencyKey {
 Error key_reused(const IdempotencyKey& key);
 Error result_deleted();
 
-// The prompt and the place of its answer, written together.
+// The prompt and the place of its answer, written together; or, to answer a message once more, the
+// place of another answer alone.
 struct NewTurn {
   // Exactly one of the two: an existing conversation, or a new one made in the same commit.
   std::optional<ConversationId> conversation_id;
   std::optional<NewConversation> new_conversation;
   NewMessage prompt;
+  // The message that is answered once more, as it was read; then `prompt` is not used.
+  std::optional<Message> answered = {};
   std::string model;               // recorded on the answer
   std::int64_t lease_until_s = 0;  // after this an unfinished answer is interrupted; 0: never
   // What the caller has read of the conversation a moment ago: hints, which save a store a read.
@@ -198,7 +210,7 @@ struct CreatedConversation {
   bool replayed = false;  // an earlier write with the same key made it
 };
 struct AppendedMessage {
-  Message message;
+  Message message;  // where others write at the same time, its parent may be one of theirs
   bool replayed = false;
 };
 struct StartedTurn {
@@ -230,12 +242,13 @@ struct ActivityPage {
 
 // Which messages of a conversation. Without before and after: the newest `limit`.
 // With `before`: the newest `limit` of those older than it. With `after`: the
-// oldest `limit` of those newer than it. Not both.
+// oldest `limit` of those newer than it. Not both. Of the messages on the active way, or of all.
 struct MessageRange {
   std::size_t limit = limits::kPageDefault;
   std::size_t max_bytes = limits::kPageBytes;  // the page ends early past this, never empty for it
   std::optional<MessageId> before;
   std::optional<MessageId> after;
+  bool all_branches = false;
 };
 
 struct MessagePage {
@@ -244,12 +257,13 @@ struct MessagePage {
   bool more = false;              // there are more in the direction of the range
 };
 
-// A conversation and the newest of its messages that have a text and are no running answers, read
-// side by side.
+// A conversation and the newest of its messages on one way that have a text and are no running
+// answers, read side by side.
 struct RecentMessages {
   Conversation conversation;
   std::vector<Message> messages;    // oldest first; none with an empty content
   std::optional<MessageId> newest;  // of all its messages, with a text or not; nullopt: it has none
+  std::optional<MessageId> tip;     // of all on the way; nullopt: there is none
   bool whole = false;               // it is certain that there is no older message
 };
 // How much of them: it ends with the message that reaches either.

@@ -313,7 +313,8 @@ Task<> DynamoDbStore::delete_message(UserId user, ConversationId id, MessageId m
 }
 
 Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, ConversationId id,
-                                                               ContextSettings usual) {
+                                                               ContextSettings usual,
+                                                               std::optional<TreePlace> /*up_to*/) {
   OperationTimer timer(impl_->operations.read_recent);
   dynamodb::RecentRows rows(id, impl_->clock.now_s());
   auto usual_range = recent_range(usual);

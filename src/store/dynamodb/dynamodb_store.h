@@ -66,7 +66,8 @@ class DynamoDbStore final : public Store {
                                            MessageId message) override;
   Task<> delete_message(UserId user, ConversationId id, MessageId message) override;
   Task<std::optional<RecentMessages>> read_recent(UserId user, ConversationId id,
-                                                  ContextSettings usual) override;
+                                                  ContextSettings usual,
+                                                  std::optional<TreePlace> up_to) override;
   Task<StartedTurn> start_turn(UserId user, NewTurn turn,
                                std::optional<IdempotencyKey> key) override;
   Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,

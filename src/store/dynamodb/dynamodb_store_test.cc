@@ -56,7 +56,7 @@ TEST_F(DynamoDbStoreTest, AMessageThatNoItemCanHoldComesBackWhole) {
   append(conversation, "after");
   EXPECT_EQ(run_task(store_->get_message(alice_, conversation.id, message.id))->content, content);
   EXPECT_EQ(list(conversation).messages[0].content, content);
-  auto recent = run_task(store_->read_recent(alice_, conversation.id, newest(5)));
+  auto recent = run_task(store_->read_recent(alice_, conversation.id, newest(5), {}));
   EXPECT_EQ(recent->messages[0].content, content);
   EXPECT_EQ(rows().size(), 2U + 4U);
   run_task(store_->delete_message(alice_, conversation.id, message.id));

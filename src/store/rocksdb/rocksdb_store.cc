@@ -219,7 +219,8 @@ Task<> RocksDbStore::delete_message(UserId user, ConversationId id, MessageId me
 }
 
 Task<std::optional<RecentMessages>> RocksDbStore::read_recent(UserId user, ConversationId id,
-                                                              ContextSettings usual) {
+                                                              ContextSettings usual,
+                                                              std::optional<TreePlace> /*up_to*/) {
   OperationTimer timer(impl_->operations.read_recent);
   auto look = [user, id, usual](const Reader& reader) { return reader.recent(user, id, usual); };
   co_return co_await impl_->read(std::move(look));

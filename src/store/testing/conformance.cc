@@ -158,7 +158,7 @@ TEST_P(StoreConformance, WhatIsNotThereIsNotFound) {
   EXPECT_EQ(run_task(store().get_conversation(alice_, no_conversation_)), std::nullopt);
   EXPECT_EQ(run_task(store().get_message(alice_, conversation.id, no_message_)), std::nullopt);
   EXPECT_EQ(run_task(store().get_message(alice_, no_conversation_, message.id)), std::nullopt);
-  EXPECT_FALSE(run_task(store().read_recent(alice_, no_conversation_, newest(5))));
+  EXPECT_FALSE(run_task(store().read_recent(alice_, no_conversation_, newest(5), {})));
   constexpr auto kNotFound = ErrorCode::kNotFound;
   EXPECT_EQ(error_of(store().list_messages(alice_, no_conversation_, {})), kNotFound);
   EXPECT_EQ(error_of(store().update_conversation(alice_, no_conversation_, {}, {})), kNotFound);
@@ -180,7 +180,7 @@ TEST_P(StoreConformance, AForeignConversationAnswersAsOneThatIsNotThere) {
   other_turn.conversation_id = id;
   EXPECT_EQ(run_task(store().get_conversation(bob_, id)), std::nullopt);
   EXPECT_EQ(run_task(store().get_message(bob_, id, turn.prompt.id)), std::nullopt);
-  EXPECT_FALSE(run_task(store().read_recent(bob_, id, newest(5))));
+  EXPECT_FALSE(run_task(store().read_recent(bob_, id, newest(5), {})));
   constexpr auto kNotFound = ErrorCode::kNotFound;
   EXPECT_EQ(error_of(store().list_messages(bob_, id, {})), kNotFound);
   EXPECT_EQ(error_of(store().update_conversation(bob_, id, {}, {})), kNotFound);

@@ -53,7 +53,9 @@ TEST_P(StoreConformance, ContextSettingsAreKeptAndChangedFieldByField) {
 TEST_P(StoreConformance, TheNewestMessagesAreAsManyAsTheConversationWants) {
   auto conversation = create(alice_);
   for (int i = 10; i < 50; ++i) append(conversation, std::to_string(i));
-  auto recent = [&] { return *run_task(store().read_recent(alice_, conversation.id, newest(3))); };
+  auto recent = [&] {
+    return *run_task(store().read_recent(alice_, conversation.id, newest(3), {}));
+  };
   EXPECT_THAT(texts(recent().messages), ElementsAre("47", "48", "49"));
   EXPECT_FALSE(recent().whole);
   auto set = [&](const ConversationPatch& patch) {
@@ -90,7 +92,8 @@ TEST_P(StoreConformance, ASummaryGoesWithAMessageThatItCovers) {
       run_task(store().update_conversation(alice_, conversation.id, summary(text, second.id), {}));
   EXPECT_EQ(with.summary, (ContextSummary{text, second.id}));
   EXPECT_EQ(get(conversation), with);
-  EXPECT_EQ(run_task(store().read_recent(alice_, conversation.id, newest(1)))->conversation, with);
+  EXPECT_EQ(run_task(store().read_recent(alice_, conversation.id, newest(1), {}))->conversation,
+            with);
   run_task(store().delete_message(alice_, conversation.id, third.id));
   EXPECT_EQ(get(conversation)->summary, with.summary);
   run_task(store().delete_message(alice_, conversation.id, first.id));

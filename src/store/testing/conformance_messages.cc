@@ -102,19 +102,20 @@ TEST_P(StoreConformance, APageEndsEarlyPastItsBytesButIsNeverEmptyForThat) {
 TEST_P(StoreConformance, TheNewestMessagesComeWithTheirConversation) {
   auto conversation = create(alice_);
   for (int i = 0; i < 8; ++i) append(conversation, std::to_string(i));
-  auto recent = run_task(store().read_recent(alice_, conversation.id, newest(5)));
+  auto recent = run_task(store().read_recent(alice_, conversation.id, newest(5), {}));
   ASSERT_TRUE(recent);
   EXPECT_EQ(recent->conversation, get(conversation));
   EXPECT_THAT(texts(recent->messages), ElementsAre("3", "4", "5", "6", "7"));
-  EXPECT_EQ(run_task(store().read_recent(alice_, conversation.id, newest(100)))->messages.size(),
-            8U);
-  EXPECT_TRUE(run_task(store().read_recent(alice_, conversation.id, newest(0)))->messages.empty());
+  EXPECT_EQ(
+      run_task(store().read_recent(alice_, conversation.id, newest(100), {}))->messages.size(), 8U);
+  EXPECT_TRUE(
+      run_task(store().read_recent(alice_, conversation.id, newest(0), {}))->messages.empty());
 }
 
 TEST_P(StoreConformance, MessagesWithoutATextTakeNoPlaceAmongTheNewest) {
   auto conversation = create(alice_);
   auto recent = [&](std::size_t limit) {
-    return *run_task(store().read_recent(alice_, conversation.id, newest(limit)));
+    return *run_task(store().read_recent(alice_, conversation.id, newest(limit), {}));
   };
   EXPECT_EQ(recent(3).newest, std::nullopt);
   append(conversation, "1");
@@ -138,12 +139,12 @@ TEST_P(StoreConformance, TheSearchForATextEndsAfterABoundedNumberOfMessages) {
   Message last;
   // The last that is looked at is "3".
   for (std::size_t i = 1; i < recent_rows(kLimit); ++i) last = append(conversation, "");
-  auto recent = run_task(store().read_recent(alice_, conversation.id, newest(kLimit)));
+  auto recent = run_task(store().read_recent(alice_, conversation.id, newest(kLimit), {}));
   EXPECT_THAT(texts(recent->messages), ElementsAre("3"));
   EXPECT_EQ(recent->newest, last.id);
   append(conversation, "");
   EXPECT_TRUE(
-      run_task(store().read_recent(alice_, conversation.id, newest(kLimit)))->messages.empty());
+      run_task(store().read_recent(alice_, conversation.id, newest(kLimit), {}))->messages.empty());
 }
 
 TEST_P(StoreConformance, ALargeMessageSurvives) {
@@ -227,7 +228,7 @@ TEST_P(StoreConformance, AnExpiredConversationIsNotThereForAnyCall) {
   auto id = conversation.id;
   EXPECT_EQ(get(conversation), std::nullopt);
   EXPECT_EQ(get(conversation, message.id), std::nullopt);
-  EXPECT_FALSE(run_task(store().read_recent(alice_, id, newest(5))));
+  EXPECT_FALSE(run_task(store().read_recent(alice_, id, newest(5), {})));
   auto page = run_task(store().list_conversations(alice_, 10, std::nullopt));
   ASSERT_EQ(page.conversations.size(), 1U);
   EXPECT_EQ(page.conversations[0].id, other.id);

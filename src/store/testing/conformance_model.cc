@@ -324,8 +324,8 @@ void Comparison::read() {
   EXPECT_EQ(outcome_of(real_->list_messages(who, known.id, range)).text,
             outcome_of(model_.list_messages(who, known.id, range)).text);
   auto recent = draw(10);
-  EXPECT_EQ(outcome_of(real_->read_recent(who, known.id, newest(recent))).text,
-            outcome_of(model_.read_recent(who, known.id, newest(recent))).text);
+  EXPECT_EQ(outcome_of(real_->read_recent(who, known.id, newest(recent), {})).text,
+            outcome_of(model_.read_recent(who, known.id, newest(recent), {})).text);
   auto id = message_of(known);
   EXPECT_EQ(outcome_of(real_->get_message(who, known.id, id)).text,
             outcome_of(model_.get_message(who, known.id, id)).text);

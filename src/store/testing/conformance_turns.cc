@@ -82,7 +82,7 @@ TEST_P(StoreConformance, WhatWasSaidSoFarIsSeenWhileTheAnswerRuns) {
   EXPECT_EQ(list(conversation).messages.back(), expected);
   EXPECT_EQ(*get(conversation), before);
   // A running answer is no part of the context of another turn.
-  auto recent = run_task(store().read_recent(alice_, conversation.id, newest(5)));
+  auto recent = run_task(store().read_recent(alice_, conversation.id, newest(5), {}));
   ASSERT_EQ(recent->messages.size(), 1U);
   EXPECT_EQ(recent->messages[0].content, "prompt");
   finish(turn, "so far so good");
@@ -100,7 +100,7 @@ TEST_P(StoreConformance, WhatWasSaidSoFarIsLeftWhenTheServerIsGone) {
   auto reply = get(conversation, turn.reply.id);
   EXPECT_EQ(reply->status, MessageStatus::kInterrupted);
   EXPECT_EQ(reply->content, "ünd");
-  auto recent = run_task(store().read_recent(alice_, conversation.id, newest(5)));
+  auto recent = run_task(store().read_recent(alice_, conversation.id, newest(5), {}));
   EXPECT_EQ(recent->messages.size(), 2U);
   run_task(store().delete_message(alice_, conversation.id, turn.reply.id));
   EXPECT_THAT(contents(conversation), ElementsAre("prompt"));

@@ -248,7 +248,8 @@ Task<> ModelStore::delete_message(UserId user, ConversationId id, MessageId mess
 }
 
 Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, ConversationId id,
-                                                            ContextSettings usual) {
+                                                            ContextSettings usual,
+                                                            std::optional<TreePlace> /*up_to*/) {
   std::scoped_lock lock(mutex_);
   auto* held = find(user, id);
   if (held == nullptr) co_return std::nullopt;
