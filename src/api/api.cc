@@ -13,6 +13,7 @@ Api::Api(Services services, ApiOptions options) : services_(std::move(services))
   add_conversation_routes(public_router_, services_);
   add_message_routes(public_router_, services_);
   add_generate_routes(public_router_, services_);
+  add_regenerate_routes(public_router_, services_);
   add_generation_routes(public_router_, services_);
   add_cluster_routes(public_router_, services_);
   add_context_routes(public_router_, services_);

@@ -85,10 +85,10 @@ std::string context_json(const chat::ExplainedContext& explained) {
   for (const auto& message : explained.left_out) write_left_out(json, message);
   json.end_array();
   json.key("more_left_out").boolean(explained.more_left_out);
-  if (conversation.summary) {
+  if (prepared.summary) {
     json.key("summary").begin_object();
-    json.key("text").string(conversation.summary->text);
-    json.key("up_to").uuid(conversation.summary->up_to.uuid());
+    json.key("text").string(prepared.summary->text);
+    json.key("up_to").uuid(prepared.summary->up_to.uuid());
     json.key("given").boolean(prepared.context.summary_given).end_object();
   }
   json.end_object();
@@ -101,11 +101,12 @@ Task<http::Response> explain(Services& services, http::Request& request) {
   auto prompt = body.required_string("prompt");
   auto model = body.optional_string("model");
   if (model && model->empty()) body.refuse("model", "must not be empty");
+  auto place = read_place(body);
   body.finish();
   // Nothing is written, so a repeat needs no key; one that is given must be one all the same.
   idempotency_key_of(request, services.clock.now_s());
-  auto explained =
-      co_await services.contexts.explain(request.user, id, model.value_or(""), std::move(prompt));
+  auto explained = co_await services.contexts.explain(request.user, id, model.value_or(""),
+                                                      std::move(prompt), place);
   co_return json_reply(200, context_json(explained));
 }
 

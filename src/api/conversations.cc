@@ -175,10 +175,11 @@ Task<http::Response> patch(Services& services, http::Request& request) {
   }
   patch.metadata = read_metadata_patch(body);
   patch.context = read_context_patch(body);
+  auto active = read_message_id(body, "active_message_id");
   body.finish();
   auto version = co_await expected_version(services.conversations, request, id);
   auto changed =
-      co_await services.conversations.update(request.user, id, std::move(patch), version);
+      co_await services.conversations.update(request.user, id, std::move(patch), version, active);
   co_return conversation_reply(200, changed);
 }
 

@@ -24,26 +24,34 @@ struct Rest {
   std::optional<std::uint64_t> counted;  // of the messages so far, from the first on
 };
 
-// As message_count counts where a turn comes into it with its end.
+// As message_count counts where a turn comes into it with its end: the answer, and the prompt where
+// the two were written together.
 std::uint64_t counted(const std::vector<store::Message>& messages) {
-  auto running = std::count_if(messages.begin(), messages.end(), [](const store::Message& message) {
-    return message.status == store::MessageStatus::kRunning;
-  });
-  return messages.size() - 2 * static_cast<std::uint64_t>(running);
-}
-
-std::string link_to(ConversationId id, std::size_t limit, const char* side, MessageId edge,
-                    const char* relation) {
-  return "</conversations/" + id.to_string() + "/messages?limit=" + std::to_string(limit) + "&" +
-         side + "=" + edge.to_string() + ">; rel=\"" + relation + "\"";
-}
-
-void write_messages(std::string& out, const std::vector<store::Message>& messages, bool first) {
+  std::uint64_t count = messages.size();
   for (const auto& message : messages) {
+    if (message.status != store::MessageStatus::kRunning) continue;
+    count -= message.parent == message.id.predecessor() ? 2U : 1U;
+  }
+  return count;
+}
+
+std::string link_to(ConversationId id, const store::MessageRange& range, const char* side,
+                    MessageId edge, const char* relation) {
+  return "</conversations/" + id.to_string() + "/messages?limit=" + std::to_string(range.limit) +
+         (range.all_branches ? "&branches=all&" : "&") + side + "=" + edge.to_string() +
+         ">; rel=\"" + relation + "\"";
+}
+
+void write_messages(std::string& out, const store::MessagePage& page, bool all_branches,
+                    bool first) {
+  auto active = all_branches ? store::Path::active(page.conversation.tree) : store::Path();
+  for (const auto& message : page.messages) {
     if (!first) out.push_back(',');
     first = false;
     JsonWriter json(out);
-    write_message(json, message);
+    std::optional<bool> is_active;
+    if (all_branches) is_active = active.contains(message.branch, message.id);
+    write_message(json, message, is_active);
   }
 }
 
@@ -55,8 +63,9 @@ std::size_t expected_bytes(const store::MessagePage& page) {
 }
 
 // All messages were read, and the count says otherwise: a crash may have left it behind.
-Task<> check_count(Rest& rest, std::uint64_t message_count) {
-  if (!rest.counted || *rest.counted == message_count) co_return;
+Task<> check_count(Rest& rest, const store::Conversation& conversation) {
+  bool was_all = rest.range.all_branches || conversation.tree.plain();
+  if (!was_all || !rest.counted || *rest.counted == conversation.message_count) co_return;
   try {
     co_await rest.conversations.recount(rest.user, rest.id);
   } catch (const Error& error) {
@@ -72,11 +81,11 @@ Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
     co_await writer.write(rest->pending);
     rest->pending.clear();
     auto page = co_await rest->conversations.messages(rest->user, rest->id, rest->range);
-    write_messages(rest->pending, page.messages, false);
+    write_messages(rest->pending, page, rest->range.all_branches, false);
     if (!page.messages.empty()) rest->range.after = page.messages.back().id;
     if (rest->counted) *rest->counted += counted(page.messages);
     if (page.more) continue;
-    co_await check_count(*rest, page.conversation.message_count);
+    co_await check_count(*rest, page.conversation);
     break;
   }
   rest->pending.push_back(']');
@@ -87,15 +96,15 @@ Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
 void add_links(http::Response& response, ConversationId id, const MessageSelection& selection,
                const store::MessagePage& page) {
   if (selection.all || page.messages.empty()) return;
-  auto limit = selection.range.limit;
+  const auto& range = selection.range;
   std::string links;
-  bool forward = selection.range.after.has_value();
+  bool forward = range.after.has_value();
   bool older = forward || page.more;
-  bool newer = forward ? page.more : selection.range.before.has_value();
-  if (older) links += link_to(id, limit, "before", page.messages.front().id, "prev");
+  bool newer = forward ? page.more : range.before.has_value();
+  if (older) links += link_to(id, range, "before", page.messages.front().id, "prev");
   if (newer) {
     if (!links.empty()) links += ", ";
-    links += link_to(id, limit, "after", page.messages.back().id, "next");
+    links += link_to(id, range, "after", page.messages.back().id, "next");
   }
   if (!links.empty()) response.set_header("Link", std::move(links));
 }
@@ -109,6 +118,12 @@ MessageSelection MessageSelection::of_request(const http::Request& request,
   selection.range.after = id_parameter<MessageId>(request, "after");
   if (selection.range.before && selection.range.after) {
     throw invalid_field("before", "does not go together with after");
+  }
+  if (const auto* branches = request.query_parameter("branches")) {
+    selection.range.all_branches = *branches == "all";
+    if (*branches != "all" && *branches != "active") {
+      throw invalid_field("branches", "must be all or active");
+    }
   }
   auto limit = limit_of(request);
   if (!limit && default_limit > 0) limit = default_limit;
@@ -132,7 +147,7 @@ Task<http::Response> list_messages(chat::Conversations& conversations, UserId us
     body += ",\"messages\":";
   }
   body.push_back('[');
-  write_messages(body, page.messages, true);
+  write_messages(body, page, selection.range.all_branches, true);
   std::string_view tail = with_conversation ? "}" : "";
   if (!selection.all || !page.more) {
     body.push_back(']');

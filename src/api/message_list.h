@@ -9,7 +9,7 @@
 
 namespace colloquy::api {
 
-// Which messages a request asks for, from `limit`, `before` and `after`.
+// Which messages a request asks for, from `limit`, `before`, `after` and `branches`.
 struct MessageSelection {
   bool all = false;  // no limit: every one, from the oldest (or from `after`)
   store::MessageRange range;

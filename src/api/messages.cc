@@ -34,11 +34,15 @@ Task<http::Response> append(Services& services, http::Request& request) {
   message.content = body.required_string("content");
   message.metadata = body.string_map("metadata").value_or(store::Metadata());
   message.client_message_id = body.optional_string("client_message_id").value_or("");
+  auto place = read_place(body);
+  if (place.edit_of && message.role != store::Role::kUser) {
+    body.refuse("role", "must be user where a message of the user is edited");
+  }
   body.finish();
   auto key = idempotency_key_of(request, services.clock.now_s(), id.to_string(),
                                 message.client_message_id);
-  auto appended =
-      co_await services.conversations.append(request.user, id, std::move(message), std::move(key));
+  auto appended = co_await services.conversations.append(request.user, id, std::move(message),
+                                                         place, std::move(key));
   auto response = message_reply(201, appended.message);
   response.set_header("Location", "/conversations/" + id.to_string() + "/messages/" +
                                       appended.message.id.to_string());

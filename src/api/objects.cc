@@ -39,6 +39,10 @@ void write_conversation(JsonWriter& json, const store::Conversation& conversatio
   json.key("created_at").integer(conversation.created_at_s);
   json.key("updated_at").integer(conversation.updated_at_s);
   json.key("message_count").integer(static_cast<std::int64_t>(conversation.message_count));
+  if (!conversation.tree.plain()) {
+    auto branches = conversation.tree.branches.size() + 1;
+    json.key("branch_count").integer(static_cast<std::int64_t>(branches));
+  }
   json.key("pinned").boolean(conversation.pinned);
   json.key("archived").boolean(conversation.archived);
   write_metadata(json, conversation.metadata);
@@ -56,9 +60,10 @@ void write_conversation(JsonWriter& json, const store::Conversation& conversatio
   json.end_object();
 }
 
-void write_message(JsonWriter& json, const store::Message& message) {
+void write_message(JsonWriter& json, const store::Message& message, std::optional<bool> active) {
   json.begin_object();
   json.key("message_id").uuid(message.id.uuid());
+  if (message.parent) json.key("parent_id").uuid(message.parent->uuid());
   json.key("role").string(store::role_name(message.role));
   json.key("content").string(message.content);
   json.key("timestamp").integer(message.timestamp_s);
@@ -67,6 +72,7 @@ void write_message(JsonWriter& json, const store::Message& message) {
   if (!message.client_message_id.empty()) {
     json.key("client_message_id").string(message.client_message_id);
   }
+  if (active) json.key("active").boolean(*active);
   json.end_object();
 }
 

@@ -1,6 +1,8 @@
 // The JSON form of what the API returns (openapi.yaml: Conversation, Message).
 #pragma once
 
+#include <optional>
+
 #include "base/json_writer.h"
 #include "store/types.h"
 
@@ -8,6 +10,8 @@ namespace colloquy::api {
 
 void write_conversation(JsonWriter& json, const store::Conversation& conversation);
 void write_context_settings(JsonWriter& json, const store::ContextSettings& context);
-void write_message(JsonWriter& json, const store::Message& message);
+// `active`: whether it is on the active way, where the reader has asked for all branches.
+void write_message(JsonWriter& json, const store::Message& message,
+                   std::optional<bool> active = std::nullopt);
 
 }  // namespace colloquy::api

@@ -60,6 +60,28 @@ std::optional<Id> id_parameter(const http::Request& request, std::string_view na
 template std::optional<ConversationId> id_parameter(const http::Request&, std::string_view);
 template std::optional<MessageId> id_parameter(const http::Request&, std::string_view);
 
+std::optional<MessageId> read_message_id(Body& body, std::string_view name) {
+  auto text = body.optional_string(name);
+  if (!text) return std::nullopt;
+  auto id = MessageId::parse(*text);
+  if (!id) body.refuse(std::string(name), "is not an id of this server");
+  return id;
+}
+
+chat::PlaceRequest read_place(Body& body) {
+  chat::PlaceRequest place;
+  if (body.is_null("parent_id")) {
+    place.parent.emplace();
+  } else if (auto parent = read_message_id(body, "parent_id")) {
+    place.parent = parent;
+  }
+  place.edit_of = read_message_id(body, "edit_of");
+  if (body.has("parent_id") && body.has("edit_of")) {
+    body.refuse("edit_of", "does not go together with parent_id");
+  }
+  return place;
+}
+
 std::string entity_tag(const store::Conversation& conversation) {
   return "\"" + std::to_string(conversation.version) + "\"";
 }

@@ -7,9 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "api/body.h"
 #include "base/ids.h"
 #include "base/task.h"
 #include "chat/conversations.h"
+#include "chat/places.h"
 #include "http/message.h"
 #include "store/types.h"
 
@@ -26,6 +28,11 @@ template <class Id>
 std::optional<Id> id_parameter(const http::Request& request, std::string_view name);
 extern template std::optional<ConversationId> id_parameter(const http::Request&, std::string_view);
 extern template std::optional<MessageId> id_parameter(const http::Request&, std::string_view);
+
+// The id of a message in a field of a body; a string that is none is refused.
+std::optional<MessageId> read_message_id(Body& body, std::string_view name);
+// `parent_id` and `edit_of`, of which there may be one.
+chat::PlaceRequest read_place(Body& body);
 
 // The entity tag of a conversation (RFC 9110, section 8.8.3).
 std::string entity_tag(const store::Conversation& conversation);

@@ -50,6 +50,7 @@ struct Services {
 void add_conversation_routes(http::Router& router, Services& services);
 void add_message_routes(http::Router& router, Services& services);
 void add_generate_routes(http::Router& router, Services& services);
+void add_regenerate_routes(http::Router& router, Services& services);
 void add_generation_routes(http::Router& router, Services& services);
 void add_cluster_routes(http::Router& router, Services& services);  // only with `cluster`
 void add_context_routes(http::Router& router, Services& services);

@@ -40,16 +40,21 @@ CountTokens ContextBuilder::counter(const std::string& model,
 
 Task<std::optional<PreparedContext>> ContextBuilder::prepare(UserId user, ConversationId id,
                                                              std::string model, std::string prompt,
+                                                             std::optional<store::TreePlace> place,
                                                              Counting counting) {
-  auto recent = co_await store_.read_recent(std::move(user), id, usual_, std::nullopt);
+  auto recent = co_await store_.read_recent(std::move(user), id, usual_, place);
   if (!recent) co_return std::nullopt;
   PreparedContext prepared;
   prepared.settings = settings_of(recent->conversation);
   prepared.newest = recent->newest;
   prepared.whole = recent->whole;
+  const auto& tree = recent->conversation.tree;
+  prepared.way = place ? store::Path::to(tree, *place) : store::Path::active(tree);
+  const auto& summary = recent->conversation.summary;
+  if (summary && prepared.way.contains(summary->branch, summary->up_to)) prepared.summary = summary;
   ContextSource source;
   source.system_prompt = recent->conversation.system_prompt;
-  if (prepared.settings.summary.value_or(false)) source.summary = recent->conversation.summary;
+  if (prepared.settings.summary.value_or(false)) source.summary = prepared.summary;
   source.history = std::move(recent->messages);
   source.whole = recent->whole;
   prepared.conversation = std::move(recent->conversation);
@@ -58,10 +63,11 @@ Task<std::optional<PreparedContext>> ContextBuilder::prepare(UserId user, Conver
   co_return prepared;
 }
 
-Task<std::optional<PreparedContext>> ContextBuilder::prepare(UserId user, ConversationId id,
-                                                             std::string model,
-                                                             std::string prompt) {
-  return prepare(std::move(user), id, std::move(model), std::move(prompt), Counting::kWhereNeeded);
+Task<std::optional<PreparedContext>> ContextBuilder::prepare(
+    UserId user, ConversationId id, std::string model, std::string prompt,
+    std::optional<store::TreePlace> place) {
+  return prepare(std::move(user), id, std::move(model), std::move(prompt), place,
+                 Counting::kWhereNeeded);
 }
 
 Context ContextBuilder::first(const std::string& model, std::string prompt) const {
@@ -70,21 +76,24 @@ Context ContextBuilder::first(const std::string& model, std::string prompt) cons
 }
 
 Task<ExplainedContext> ContextBuilder::explain(UserId user, ConversationId id, std::string model,
-                                               std::string prompt) {
+                                               std::string prompt, PlaceRequest asked) {
   check_content("prompt", prompt, max_content_bytes_);
   check_model(provider_, model);
   if (model.empty()) model = provider_.models().front();
-  auto prepared = co_await prepare(user, id, model, std::move(prompt), Counting::kAlways);
+  auto place = co_await find_place(store_, user, id, asked);
+  auto prepared = co_await prepare(user, id, model, std::move(prompt), place, Counting::kAlways);
   if (!prepared) throw not_found();
   ExplainedContext explained;
   explained.prepared = std::move(*prepared);
   explained.estimated = TokenCounter(provider_, model).estimates();
   explained.model = std::move(model);
-  co_await explain_left_out(explained);
+  co_await explain_left_out(explained, place);
   co_return explained;
 }
 
-Task<> ContextBuilder::explain_left_out(ExplainedContext& explained) {
+// Of a way that is not the active one, what there is of it among the newest messages of all.
+Task<> ContextBuilder::explain_left_out(ExplainedContext& explained,
+                                        std::optional<store::TreePlace> place) {
   const auto& prepared = explained.prepared;
   const auto& conversation = prepared.conversation;
   std::set<MessageId> given;
@@ -93,18 +102,25 @@ Task<> ContextBuilder::explain_left_out(ExplainedContext& explained) {
   }
   store::MessageRange range;
   range.limit = kExplainedMessages;
+  if (place) {
+    range.all_branches = true;
+    range.before = place->after.successor();
+  }
   auto page = co_await store_.list_messages(conversation.user_id, conversation.id, range);
-  explained.more_left_out = page.more;
+  const auto& segments = prepared.way.segments();
+  explained.more_left_out =
+      page.more && !segments.empty() && segments.back().first < page.messages.front().id;
   const auto& settings = prepared.settings;
   bool is_counted_out = settings.messages && given.size() >= *settings.messages;
   for (const auto& message : page.messages) {
     // What was added since the context was read is not what is explained.
     if (given.contains(message.id) || !prepared.newest || message.id > *prepared.newest) continue;
+    if (place && !prepared.way.contains(message.branch, message.id)) continue;
     auto reason = is_counted_out ? LeftOutReason::kMessages : LeftOutReason::kTokens;
     LeftOutMessage left{message.id, message.role, reason, false};
     if (message.content.empty()) left.reason = LeftOutReason::kNoText;
     left.summarized = prepared.context.summary_given && !message.content.empty() &&
-                      message.id <= conversation.summary->up_to;
+                      message.id <= prepared.summary->up_to;
     explained.left_out.push_back(left);
   }
 }

@@ -10,6 +10,7 @@
 #include "base/task.h"
 #include "chat/context_window.h"
 #include "chat/options.h"
+#include "chat/places.h"
 #include "llm/provider.h"
 #include "store/store.h"
 
@@ -23,6 +24,9 @@ struct PreparedContext {
   std::optional<MessageId> newest;  // of all its messages, when it was read
   store::ContextSettings settings;  // that hold in it
   bool whole = true;                // nothing older was left unread
+  store::Path way;                  // of whose messages it is made
+  // The conversation's, where it says something of this way; given or not.
+  std::optional<store::ContextSummary> summary;
   Context context;
 };
 
@@ -52,16 +56,17 @@ class ContextBuilder {
   // Both outlive it.
   ContextBuilder(store::Store& store, llm::Provider& provider, const ChatOptions& options);
 
-  // For the next prompt in a conversation: nullopt where it is not there. kTooLarge: the prompt
-  // does not fit.
+  // For a prompt at a place of a conversation, or the next one: nullopt where the conversation is
+  // not there. kTooLarge: the prompt does not fit.
   Task<std::optional<PreparedContext>> prepare(UserId user, ConversationId id, std::string model,
-                                               std::string prompt);
+                                               std::string prompt,
+                                               std::optional<store::TreePlace> place);
   // For the first prompt of a conversation that is about to be made.
   Context first(const std::string& model, std::string prompt) const;
 
   // The same with every token counted, and what was left out: kNotFound, kTooLarge, kInvalid.
   Task<ExplainedContext> explain(UserId user, ConversationId id, std::string model,
-                                 std::string prompt);
+                                 std::string prompt, PlaceRequest asked);
 
   // What holds in a conversation.
   store::ContextSettings settings_of(const store::Conversation& conversation) const {
@@ -72,8 +77,10 @@ class ContextBuilder {
  private:
   enum class Counting : std::uint8_t { kWhereNeeded, kAlways };
   Task<std::optional<PreparedContext>> prepare(UserId user, ConversationId id, std::string model,
-                                               std::string prompt, Counting counting);
-  Task<> explain_left_out(ExplainedContext& explained);
+                                               std::string prompt,
+                                               std::optional<store::TreePlace> place,
+                                               Counting counting);
+  Task<> explain_left_out(ExplainedContext& explained, std::optional<store::TreePlace> place);
   CountTokens counter(const std::string& model, const store::ContextSettings& settings,
                       Counting counting) const;
 

@@ -37,7 +37,7 @@ class ContextBuilderTest : public ::testing::Test {
   }
   ExplainedContext explain(const std::string& prompt, ChatOptions options = {}) {
     ContextBuilder builder(store, provider, options);
-    return run_task(builder.explain(kAlice, conversation_.id, "", prompt));
+    return run_task(builder.explain(kAlice, conversation_.id, "", prompt, {}));
   }
   static std::vector<std::string> given(const ExplainedContext& explained) {
     std::vector<std::string> contents;
@@ -105,7 +105,7 @@ TEST_F(ContextBuilderTest, RefusesWhatATurnWouldRefuse) {
   auto code = [&](ConversationId id, std::string model, std::string prompt) {
     ContextBuilder builder(store, provider, {.context_tokens = 3, .max_content_bytes = 1000});
     try {
-      run_task(builder.explain(kAlice, id, std::move(model), std::move(prompt)));
+      run_task(builder.explain(kAlice, id, std::move(model), std::move(prompt), {}));
     } catch (const Error& error) {
       return error.code();
     }

@@ -131,13 +131,18 @@ Task<store::ActivityPage> Conversations::list_by_activity(
 
 Task<store::Conversation> Conversations::update(UserId user, ConversationId id,
                                                 store::ConversationPatch patch,
-                                                std::optional<std::uint64_t> if_version) {
+                                                std::optional<std::uint64_t> if_version,
+                                                std::optional<MessageId> active) {
   if (patch.title) check_title(*patch.title);
   if (patch.system_prompt) check_system_prompt(*patch.system_prompt);
   if (patch.metadata) check_metadata(*patch.metadata);
   if (patch.ttl_seconds && *patch.ttl_seconds) check_ttl_seconds(**patch.ttl_seconds);
   if (patch.context) check_context(store::patched({}, *patch.context));
-  return store_.update_conversation(std::move(user), id, std::move(patch), if_version);
+  if (active) {
+    auto message = co_await find_named(store_, user, id, *active, "active_message_id");
+    patch.active = store::TreePlace{message.branch, message.id};
+  }
+  co_return co_await store_.update_conversation(std::move(user), id, std::move(patch), if_version);
 }
 
 Task<> Conversations::remove(UserId user, ConversationId id,
@@ -148,11 +153,12 @@ Task<> Conversations::remove(UserId user, ConversationId id,
 }
 
 Task<store::AppendedMessage> Conversations::append(UserId user, ConversationId id,
-                                                   store::NewMessage message,
+                                                   store::NewMessage message, PlaceRequest place,
                                                    std::optional<store::IdempotencyKey> key) {
   check_content("content", message.content, options_.max_content_bytes);
   check_metadata(message.metadata);
   check_client_message_id(message.client_message_id);
+  message.place = co_await find_place(store_, user, id, place);
   auto appended = co_await store_.append_message(user, id, std::move(message), std::move(key));
   if (!appended.replayed) {
     telemetry::log_info("message.added", {{"user_id", user.value()},

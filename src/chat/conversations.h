@@ -9,6 +9,7 @@
 
 #include "base/task.h"
 #include "chat/options.h"
+#include "chat/places.h"
 #include "store/store.h"
 
 namespace colloquy::chat {
@@ -42,12 +43,16 @@ class Conversations {
                                      std::optional<ConversationId> after);
   Task<store::ActivityPage> list_by_activity(UserId user, std::size_t limit,
                                              std::optional<store::ActivityPosition> after);
+  // `active`: a message; the newest of the ways through it becomes the active one. kInvalid, naming
+  // active_message_id, where there is none.
   Task<store::Conversation> update(UserId user, ConversationId id, store::ConversationPatch patch,
-                                   std::optional<std::uint64_t> if_version);
+                                   std::optional<std::uint64_t> if_version,
+                                   std::optional<MessageId> active = std::nullopt);
   Task<> remove(UserId user, ConversationId id, std::optional<std::uint64_t> if_version);
 
+  // Errors also those of find_place.
   Task<store::AppendedMessage> append(UserId user, ConversationId id, store::NewMessage message,
-                                      std::optional<store::IdempotencyKey> key);
+                                      PlaceRequest place, std::optional<store::IdempotencyKey> key);
   Task<store::MessagePage> messages(UserId user, ConversationId id, store::MessageRange range);
   // After all messages were read and message_count said another number (store/store.h).
   Task<> recount(UserId user, ConversationId id);

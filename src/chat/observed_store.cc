@@ -3,7 +3,19 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "base/error.h"
+
 namespace colloquy::chat {
+namespace {
+
+// The conversation goes on in another branch since this message was written.
+bool began_branch(const store::Conversation& conversation, const store::Message& message) {
+  const auto& branches = conversation.tree.branches;
+  return message.branch > 0 && message.branch <= branches.size() &&
+         branches[message.branch - 1].first == message.id;
+}
+
+}  // namespace
 
 Task<store::CreatedConversation> ObservedStore::create_conversation(
     UserId user, store::NewConversation conversation, std::optional<store::IdempotencyKey> key) {
@@ -53,10 +65,21 @@ Task<store::AppendedMessage> ObservedStore::append_message(
     UserId user, ConversationId id, store::NewMessage message,
     std::optional<store::IdempotencyKey> key) {
   auto appended = co_await store_.append_message(user, id, std::move(message), std::move(key));
-  if (!appended.replayed) {
-    for (auto* observer : observers_) observer->message_added(user, id, appended.message);
-  }
+  if (appended.replayed) co_return appended;
+  for (auto* observer : observers_) observer->message_added(user, id, appended.message);
+  if (appended.message.branch > 0) co_await tell_of_branch(user, id, appended.message);
   co_return appended;
+}
+
+// What was written is written, whether this can be told or not.
+Task<> ObservedStore::tell_of_branch(UserId user, ConversationId id, store::Message message) {
+  try {
+    auto conversation = co_await store_.get_conversation(std::move(user), id);
+    if (!conversation || !began_branch(*conversation, message)) co_return;
+    for (auto* observer : observers_) observer->conversation_changed(*conversation);
+  } catch (const Error&) {
+    // Whoever follows reads the message, and with it where the conversation goes on.
+  }
 }
 
 Task<store::MessagePage> ObservedStore::list_messages(UserId user, ConversationId id,
@@ -87,12 +110,19 @@ Task<std::optional<store::RecentMessages>> ObservedStore::read_recent(
 Task<store::StartedTurn> ObservedStore::start_turn(UserId user, store::NewTurn turn,
                                                    std::optional<store::IdempotencyKey> key) {
   bool is_new = turn.new_conversation.has_value();
+  bool is_new_prompt = !turn.answered;
   auto started = co_await store_.start_turn(user, std::move(turn), std::move(key));
   if (started.replayed) co_return started;
   for (auto* observer : observers_) {
     if (is_new) observer->conversation_created(started.conversation);
-    observer->message_added(user, started.conversation.id, started.prompt);
+    if (is_new_prompt) {
+      observer->message_added(user, started.conversation.id, started.prompt);
+    }
     observer->message_added(user, started.conversation.id, started.reply);
+    const auto& first = is_new_prompt ? started.prompt : started.reply;
+    if (began_branch(started.conversation, first)) {
+      observer->conversation_changed(started.conversation);
+    }
   }
   co_return started;
 }

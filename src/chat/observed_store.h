@@ -55,6 +55,8 @@ class ObservedStore final : public store::Store {
   Task<bool> close() override { return store_.close(); }
 
  private:
+  Task<> tell_of_branch(UserId user, ConversationId id, store::Message message);
+
   store::Store& store_;
   std::vector<StoreObserver*> observers_;
 };

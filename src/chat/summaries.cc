@@ -114,7 +114,7 @@ Task<> Summaries::make(UserId user, ConversationId id, std::string model) {
 Task<> Summaries::make_one(UserId user, ConversationId id, std::string model) {
   auto gathered = co_await gather(std::move(user), id, model);
   if (gathered.messages.empty()) co_return;
-  auto request = request_for(gathered.conversation.summary, gathered.messages, std::move(model));
+  auto request = request_for(gathered.before, gathered.messages, std::move(model));
   auto said = co_await model_.ask(BackgroundPurpose::kSummary, std::move(request), kSaidMost);
   auto text = clean_summary(said);
   if (!text.empty()) co_await save(gathered, std::move(text));
@@ -123,19 +123,22 @@ Task<> Summaries::make_one(UserId user, ConversationId id, std::string model) {
 Task<Summaries::Gathered> Summaries::gather(UserId user, ConversationId id,
                                             const std::string& model) {
   Gathered gathered;
-  auto prepared = co_await contexts_.prepare(user, id, model, "");
+  auto prepared = co_await contexts_.prepare(user, id, model, "", std::nullopt);
   if (!prepared) co_return gathered;
   std::vector<store::Message> given;
   for (auto& message : prepared->context.messages) {
     if (message.id) given.push_back(to_stored(std::move(message)));
   }
   gathered.conversation = std::move(prepared->conversation);
-  const auto& before = gathered.conversation.summary;
+  gathered.before = std::move(prepared->summary);
+  const auto& before = gathered.before;
 
   store::MessageRange range;
   range.limit = kMessagesMost;
   if (!given.empty()) range.before = given.front().id;
   auto fallen = co_await store_.list_messages(user, id, range);
+  // Another way may be the active one by now.
+  if (fallen.conversation.tree != gathered.conversation.tree) co_return gathered;
   for (auto& message : fallen.messages) {
     bool is_new = !before || message.id > before->up_to;
     bool has_ended = message.status != store::MessageStatus::kRunning;
@@ -152,10 +155,11 @@ Task<Summaries::Gathered> Summaries::gather(UserId user, ConversationId id,
   co_return gathered;
 }
 
-// Whatever it was made of is still there.
-Task<bool> Summaries::all_there(const Gathered& gathered) {
+// The newest of what it was made of, where all of that is still there, on the active way.
+Task<std::optional<store::Message>> Summaries::newest_if_all_there(const Gathered& gathered) {
   const auto& messages = gathered.messages;
   std::set<MessageId> there;
+  std::optional<store::Message> newest;
   store::MessageRange range;
   range.limit = limits::kPageMax;
   range.after = messages.front().id.predecessor();
@@ -163,12 +167,17 @@ Task<bool> Summaries::all_there(const Gathered& gathered) {
   while (more) {
     auto page = co_await store_.list_messages(gathered.conversation.user_id,
                                               gathered.conversation.id, range);
-    for (const auto& message : page.messages) there.insert(message.id);
+    for (const auto& message : page.messages) {
+      there.insert(message.id);
+      if (message.id == messages.back().id) newest = message;
+    }
     if (!page.messages.empty()) range.after = page.messages.back().id;
     more = page.more && *range.after < messages.back().id;
   }
-  co_return std::all_of(messages.begin(), messages.end(),
-                        [&](const auto& message) { return there.contains(message.id); });
+  bool all = std::all_of(messages.begin(), messages.end(),
+                         [&](const auto& message) { return there.contains(message.id); });
+  if (!all) newest.reset();
+  co_return newest;
 }
 
 Task<> Summaries::save(const Gathered& gathered, std::string text) {
@@ -177,10 +186,10 @@ Task<> Summaries::save(const Gathered& gathered, std::string text) {
     auto now = co_await store_.get_conversation(seen.user_id, seen.id);
     bool same = now && now->summary == seen.summary;
     if (!same) co_return;  // dropped meanwhile, or made by another server
-    bool there = co_await all_there(gathered);
-    if (!there) co_return;
+    auto newest = co_await newest_if_all_there(gathered);
+    if (!newest) co_return;
     store::ConversationPatch patch;
-    patch.summary.emplace(store::ContextSummary{text, gathered.messages.back().id});
+    patch.summary.emplace(store::ContextSummary{text, newest->id, newest->branch});
     try {
       // Of this version all messages were there.
       co_await store_.update_conversation(seen.user_id, seen.id, std::move(patch), now->version);

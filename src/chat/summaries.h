@@ -1,7 +1,8 @@
 // Rolling summaries of what falls out of the context, made by the model in the background after a
 // turn, where the settings of the conversation or of the server ask for them. One at a time for a
-// conversation. A summary that covers a deleted message does not outlive it: the store drops it
-// with the message, and none is stored that was made of one. Callable from every event loop.
+// conversation, of its active way. A summary that covers a deleted message does not outlive it: the
+// store drops it with the message, and none is stored that was made of one. Callable from every
+// event loop.
 #pragma once
 
 #include <mutex>
@@ -32,13 +33,14 @@ class Summaries final : public StoreObserver {
   // after every turn, the older half of what is still given.
   struct Gathered {
     store::Conversation conversation;
-    std::vector<store::Message> messages;  // oldest first; none where nothing fell out
+    std::optional<store::ContextSummary> before;  // of what is older on the active way
+    std::vector<store::Message> messages;         // oldest first; none where nothing fell out
   };
   Task<> make(UserId user, ConversationId id, std::string model);
   Task<> make_one(UserId user, ConversationId id, std::string model);
   Task<Gathered> gather(UserId user, ConversationId id, const std::string& model);
   Task<> save(const Gathered& gathered, std::string text);
-  Task<bool> all_there(const Gathered& gathered);
+  Task<std::optional<store::Message>> newest_if_all_there(const Gathered& gathered);
 
   store::Store& store_;
   ContextBuilder& contexts_;

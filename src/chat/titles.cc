@@ -84,7 +84,7 @@ std::string clean_title(std::string_view said) {
 
 void Titles::turn_ended(const boost::asio::any_io_executor& executor,
                         const store::Conversation& conversation, const store::Message& reply) {
-  bool is_first = conversation.message_count == 2;
+  bool is_first = conversation.message_count == 2 && conversation.tree.plain();
   if (!is_first || reply.status != store::MessageStatus::kComplete || reply.content.empty()) return;
   model_.start(executor, BackgroundPurpose::kTitle, make(conversation, reply.model));
 }

@@ -49,6 +49,14 @@ namespace {
 constexpr auto kSaveWaitAfterDrain = milliseconds(10'000);
 constexpr auto kLateSaveInterval = milliseconds(5'000);
 
+// What was begun when the context was larger, or the messages that it names were there.
+bool may_be_of_a_repeat(const Error& error, const TurnRequest& request) {
+  if (error.code() == ErrorCode::kTooLarge) return true;
+  bool names_messages = request.regenerated || !request.place.empty();
+  return names_messages &&
+         (error.code() == ErrorCode::kInvalid || error.code() == ErrorCode::kNotFound);
+}
+
 store::FinishReason to_finish_reason(llm::StopReason reason) {
   return reason == llm::StopReason::kLength ? store::FinishReason::kLength
                                             : store::FinishReason::kStop;
@@ -71,13 +79,16 @@ Turns::Turns(store::Store& store, llm::Provider& provider, Clock& clock,
 Turns::~Turns() = default;
 
 void Turns::check(const TurnRequest& request) const {
-  check_content("prompt", request.prompt, options_.max_content_bytes);
+  if (!request.regenerated) {
+    check_content("prompt", request.prompt, options_.max_content_bytes);
+  }
   check_metadata(request.metadata);
   check_client_message_id(request.client_message_id);
   check_model(provider_, request.model);
 }
 
-// What the model is given; `fresh` learns the conversation, or that it is to be made.
+// What the model is given; `fresh` learns what is answered, in which conversation and where, or
+// that it is to be made.
 Task<std::vector<llm::ChatMessage>> Turns::context_for(UserId user, const TurnRequest& request,
                                                        store::NewTurn& fresh) {
   if (!request.conversation_id) {
@@ -85,8 +96,19 @@ Task<std::vector<llm::ChatMessage>> Turns::context_for(UserId user, const TurnRe
     fresh.new_conversation->title = title_from_prompt(request.prompt);
     co_return to_chat_messages(contexts_.first(fresh.model, request.prompt));
   }
-  auto prepared = co_await contexts_.prepare(std::move(user), *request.conversation_id, fresh.model,
-                                             request.prompt);
+  const auto id = *request.conversation_id;
+  auto prompt = request.prompt;
+  std::optional<store::TreePlace> place;
+  if (request.regenerated) {
+    fresh.answered = co_await find_prompt(store_, user, id, *request.regenerated);
+    prompt = fresh.answered->content;
+    place = place_before(*fresh.answered);
+  } else {
+    place = co_await find_place(store_, user, id, request.place);
+    fresh.prompt.place = place;
+  }
+  auto prepared =
+      co_await contexts_.prepare(std::move(user), id, fresh.model, std::move(prompt), place);
   if (!prepared) throw not_found();
   fresh.seen = std::move(prepared->conversation);
   fresh.conversation_id = request.conversation_id;
@@ -106,11 +128,10 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   try {
     turn->request.messages = co_await context_for(user, request, fresh);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kTooLarge || !key) throw;
+    if (!key || !may_be_of_a_repeat(error, request)) throw;
     refusal = error;
   }
   if (refusal) {
-    // It may have been begun when the context was larger.
     auto earlier = co_await join(user, request.conversation_id, *key);
     if (earlier) co_return std::move(*earlier);
     throw std::move(*refusal);
@@ -129,11 +150,18 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
                                 : "Too many answers are being made right now.");
   }
 
-  fresh.prompt = {store::Role::kUser, request.prompt, request.metadata, request.client_message_id};
+  if (!fresh.answered) {
+    fresh.prompt.content = request.prompt;
+    fresh.prompt.metadata = request.metadata;
+    fresh.prompt.client_message_id = request.client_message_id;
+  }
   fresh.lease_until_s = clock_.now_s() + options_.turn_timeout.count() / 1000 + 60;
   turn->lease_until_s = fresh.lease_until_s;
-  std::string model = fresh.model;
+  turn->request.model = fresh.model;
+  turn->request.sampling = std::move(request.sampling);
+  turn->request.request_id = std::move(request.request_id);
   bool is_new_conversation = fresh.new_conversation.has_value();
+  bool is_new_prompt = !fresh.answered;
   auto started = co_await store_.start_turn(user, std::move(fresh), std::move(key));
   if (started.replayed) {
     room.release();
@@ -145,29 +173,35 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
         "conversation.created",
         {{"user_id", user.value()}, {"conversation_id", started.conversation.id.to_string()}});
   }
-  telemetry::log_info("message.added", {{"user_id", user.value()},
-                                        {"conversation_id", started.conversation.id.to_string()},
-                                        {"message_id", started.prompt.id.to_string()},
-                                        {"role", store::role_name(started.prompt.role)}});
+  if (is_new_prompt) {
+    telemetry::log_info("message.added", {{"user_id", user.value()},
+                                          {"conversation_id", started.conversation.id.to_string()},
+                                          {"message_id", started.prompt.id.to_string()},
+                                          {"role", store::role_name(started.prompt.role)}});
+  }
+  auto joined = run_started(std::move(user), std::move(started), std::move(turn));
+  room.keep();
+  co_return joined;
+}
 
-  turn->generation = std::make_shared<Generation>(user, started.conversation.id, started.reply.id);
+// From here on the turn runs, whoever listens.
+Turn Turns::run_started(UserId user, store::StartedTurn started,
+                        std::shared_ptr<RunningTurn> turn) {
+  turn->generation =
+      std::make_shared<Generation>(std::move(user), started.conversation.id, started.reply.id);
   turn->reply = started.reply;
-  turn->request.model = std::move(model);
-  turn->request.sampling = std::move(request.sampling);
   if (!turn->request.sampling.max_tokens && options_.max_tokens_default > 0) {
     turn->request.sampling.max_tokens = static_cast<int>(options_.max_tokens_default);
   }
-  turn->request.request_id = std::move(request.request_id);
   {
     std::scoped_lock lock(mutex_);
     turns_.emplace(started.reply.id, turn);
   }
   changed_.notify_all();
-  room.keep();
   instruments_.running.Set(static_cast<double>(running_.load()));
-  boost::asio::co_spawn(executor, run(turn), boost::asio::detached);
-  co_return Turn{std::move(started.conversation), std::move(started.prompt),
-                 std::move(started.reply), turn->generation, false};
+  boost::asio::co_spawn(turn->executor, run(turn), boost::asio::detached);
+  return Turn{std::move(started.conversation), std::move(started.prompt), std::move(started.reply),
+              turn->generation, false};
 }
 
 void Turns::release_room() {

@@ -25,6 +25,7 @@
 #include "chat/generation.h"
 #include "chat/options.h"
 #include "chat/peers.h"
+#include "chat/places.h"
 #include "chat/remote_turns.h"
 #include "chat/running_turn.h"
 #include "chat/turn_metrics.h"
@@ -38,6 +39,10 @@ namespace colloquy::chat {
 struct TurnRequest {
   std::optional<ConversationId> conversation_id;  // nullopt: a new one, titled from the prompt
   std::string prompt;
+  PlaceRequest place;  // of the prompt, in the conversation that is named
+  // Another answer to this message of the user, or to the one that this answer is to; then there
+  // is no prompt of its own.
+  std::optional<MessageId> regenerated;
   std::string model;  // empty: the default
   llm::SamplingOptions sampling;
   store::Metadata metadata;  // of the prompt's message
@@ -66,8 +71,9 @@ class Turns {
 
   // Returns once the prompt is durable. A repeat with the same key joins the running turn or
   // returns the saved answer, also where a new turn would be refused; the model is not called
-  // again. kInvalid (a field), kTooLarge, kNotFound, kConflict (what the key made is deleted),
-  // kUnavailable (too many turns, shutting down, store out).
+  // again. kInvalid (a field), kTooLarge, kNotFound, kConflict (what the key made is deleted, or
+  // the conversation can have no more branches), kUnavailable (too many turns, shutting down, store
+  // out).
   Task<Turn> start(UserId user, TurnRequest request, std::optional<store::IdempotencyKey> key);
 
   // The turn that an earlier start with this key made, joined as by a repeat; nullopt when there is
@@ -101,6 +107,7 @@ class Turns {
   void check(const TurnRequest& request) const;
   Task<std::vector<llm::ChatMessage>> context_for(UserId user, const TurnRequest& request,
                                                   store::NewTurn& fresh);
+  Turn run_started(UserId user, store::StartedTurn started, std::shared_ptr<RunningTurn> turn);
   void release_room();
   Task<Turn> join_replayed(UserId user, store::StartedTurn started);
   // Who makes an answer that is running: this server (`here`), or `owner`; neither: it has ended,

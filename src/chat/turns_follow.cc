@@ -53,13 +53,15 @@ Task<std::optional<GenerationOutcome>> Turns::cancel_here(AnswerName name) {
   co_return co_await running->generation->outcome();
 }
 
-// The answer and its prompt, from one read. A prompt stands right before its answer.
+// The answer and its prompt, from one read where that stands right before it; before another answer
+// to the same prompt there are others.
 Task<Turn> Turns::read_turn(UserId user, ConversationId id, MessageId reply) {
   store::MessageRange range;
   range.before = reply.successor();
   range.limit = 2;
   range.max_bytes = SIZE_MAX;
-  auto page = co_await store_.list_messages(std::move(user), id, range);
+  range.all_branches = true;
+  auto page = co_await store_.list_messages(user, id, range);
   auto& messages = page.messages;
   bool there = !messages.empty() && messages.back().id == reply;
   // What a client has appended has no model, and no turn.
@@ -70,9 +72,14 @@ Task<Turn> Turns::read_turn(UserId user, ConversationId id, MessageId reply) {
   turn.conversation = std::move(page.conversation);
   turn.reply = std::move(messages.back());
   turn.replayed = true;
-  if (messages.size() == 2 && messages.front().id == reply.predecessor()) {
+  if (!turn.reply.parent) co_return turn;
+  if (messages.size() == 2 && messages.front().id == *turn.reply.parent) {
     turn.prompt = std::move(messages.front());
+  } else {
+    turn.prompt = co_await store_.get_message(std::move(user), id, *turn.reply.parent);
   }
+  // Where the prompt was deleted, an answer before it is next.
+  if (turn.prompt && turn.prompt->role != store::Role::kUser) turn.prompt.reset();
   co_return turn;
 }
 
