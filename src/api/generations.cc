@@ -124,11 +124,14 @@ Task<http::Response> cancel(Services& services, http::Request& request) {
 }  // namespace
 
 void add_generation_routes(http::Router& router, Services& services) {
-  const char* path = "/conversations/{conversation_id}/generations/{message_id}";
-  router.add({http::Method::kGet, path, false,
-              [&services](http::Request& request) { return get(services, request); }});
-  router.add({http::Method::kDelete, path, false,
-              [&services](http::Request& request) { return cancel(services, request); }});
+  using http::Method;
+  auto add = [&](Method method, const char* path, auto handler) {
+    router.add({method, path, false, [&services, handler](http::Request& request) {
+                  return handler(services, request);
+                }});
+  };
+  add(Method::kGet, "/conversations/{conversation_id}/generations/{message_id}", get);
+  add(Method::kDelete, "/conversations/{conversation_id}/generations/{message_id}", cancel);
 }
 
 }  // namespace colloquy::api

@@ -24,9 +24,14 @@ Task<http::Response> regenerate(Services& services, http::Request& request) {
 }  // namespace
 
 void add_regenerate_routes(http::Router& router, Services& services) {
-  router.add({http::Method::kPost,
-              "/conversations/{conversation_id}/messages/{message_id}/regenerate", false,
-              [&services](http::Request& request) { return regenerate(services, request); }});
+  using http::Method;
+  auto add = [&](Method method, const char* path, auto handler) {
+    router.add({method, path, false, [&services, handler](http::Request& request) {
+                  return handler(services, request);
+                }});
+  };
+  add(Method::kPost, "/conversations/{conversation_id}/messages/{message_id}/regenerate",
+      regenerate);
 }
 
 }  // namespace colloquy::api
