@@ -23,11 +23,14 @@ Task<store::Message> find_named(store::Store& store, UserId user, ConversationId
 Task<std::optional<store::TreePlace>> find_place(store::Store& store, UserId user,
                                                  ConversationId id, PlaceRequest asked) {
   if (asked.edit_of) {
-    auto edited = co_await find_named(store, std::move(user), id, *asked.edit_of, "edit_of");
+    auto edited = co_await find_named(store, user, id, *asked.edit_of, "edit_of");
     if (edited.role != store::Role::kUser) {
       throw invalid_field("edit_of", "names a message that is not the user's");
     }
-    co_return place_before(edited);
+    if (!edited.parent) co_return store::TreePlace{};
+    auto parent = co_await store.get_message(std::move(user), id, *edited.parent);
+    if (!parent) co_return place_before(edited);  // deleted meanwhile
+    co_return store::TreePlace{parent->branch, parent->id};
   }
   if (!asked.parent) co_return std::nullopt;
   if (!*asked.parent) co_return store::TreePlace{};

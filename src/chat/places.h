@@ -17,7 +17,7 @@ struct PlaceRequest {
   bool empty() const { return !parent && !edit_of; }
 };
 
-// The place of what stands beside `message`: where the way to it ends before it.
+// Where the way to `message` ends before it.
 store::TreePlace place_before(const store::Message& message);
 
 // nullopt: the end of the active way. kNotFound: no such conversation. kInvalid, naming parent_id
