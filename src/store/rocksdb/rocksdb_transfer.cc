@@ -107,6 +107,7 @@ Task<MovedConversations> RocksDbTransfer::conversations(std::string position) {
 Task<MovedMessages> RocksDbTransfer::messages(MovedConversation of, std::string position) {
   MessageRange range;
   range.limit = kPageMessages;
+  range.all_branches = true;
   range.max_bytes = kPageBytes;
   range.after = position.empty() ? MessageId() : MessageId::parse(position);
   if (!range.after) throw internal_error("a position in a conversation is garbled");
