@@ -53,6 +53,10 @@ class Exporter {
   virtual Task<MovedMessages> messages(MovedConversation of, std::string position) = 0;
 };
 
+// The page of messages at a position that is the id of the last message before it, for a store
+// whose positions are. Throws kInternal where it is none.
+MessageRange range_at(const std::string& position);
+
 // What is moved into. It can be read too, to be compared.
 class Importer : public Exporter {
  public:

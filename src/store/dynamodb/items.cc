@@ -139,6 +139,12 @@ bool remembers(const boost::json::object& item, std::string_view change) {
   return AttributeReader(item).string(change_slot(change)) == change;
 }
 
+std::optional<std::int64_t> removal_time_s(const std::optional<std::int64_t>& ttl_seconds,
+                                           std::int64_t active_at_s) {
+  if (!ttl_seconds) return std::nullopt;
+  return active_at_s + 2 * *ttl_seconds;
+}
+
 void write_item(JsonWriter& json, const MessageItem& item) {
   const auto& message = item.message;
   json.begin_object();

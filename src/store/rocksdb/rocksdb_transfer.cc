@@ -13,7 +13,6 @@ namespace colloquy::store {
 namespace {
 
 constexpr std::size_t kPageConversations = 100;
-constexpr std::size_t kPageMessages = 500;
 constexpr std::size_t kPageBytes = limits::kMiB;
 constexpr std::size_t kGroupBytes = 4 * limits::kMiB;
 // Of a reader to whom nothing has expired.
@@ -81,11 +80,7 @@ Task<MovedConversations> RocksDbTransfer::conversations(std::string position) {
 }
 
 Task<MovedMessages> RocksDbTransfer::messages(MovedConversation of, std::string position) {
-  MessageRange range;
-  range.limit = kPageMessages;
-  range.max_bytes = kPageBytes;
-  range.after = position.empty() ? MessageId() : MessageId::parse(position);
-  if (!range.after) throw internal_error("a position in a conversation is garbled");
+  auto range = range_at(position);
   Reader reader(database_, Database::Access(database_, true), instance_, kBeforeAll);
   auto page = reader.messages(of.conversation.user_id, of.conversation.id, range);
   if (!page) throw internal_error("a conversation vanished while it was read");
