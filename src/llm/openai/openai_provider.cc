@@ -290,6 +290,8 @@ net::HttpRequest OpenAiProvider::http_request(const CompletionRequest& request,
   }
   http.body = request_body(request, options_,
                            request.model.empty() ? options_.model : request.model, usage);
+  // The upstream may have begun, and counted, the completion that it got the first time.
+  http.resend_when_closed = false;
   http.deadlines.connect = options_.connect_timeout;
   http.deadlines.first_byte = options_.first_token_timeout;
   // The first token may take its time after the header, and Call watches each wait more closely.

@@ -166,6 +166,41 @@ TEST_F(OpenAiProviderTest, TheConnectionServesTheNextCompletionToo) {
   EXPECT_EQ(server.connections(), 1);
 }
 
+TEST_F(OpenAiProviderTest, ACompletionThatMayHaveBegunIsNotAskedForAgain) {
+  ScriptedServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send(streamed({delta("a"), kDone}));
+    peer.read_request();  // and hangs up on it
+  });
+  complete(server);
+  loop_.run();  // until what was left behind is read
+  try {
+    complete_again();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  }
+  EXPECT_EQ(server.connections(), 1);
+  EXPECT_EQ(server.requests().size(), 2U);
+}
+
+TEST_F(OpenAiProviderTest, AConnectionThatWasClosedMeanwhileIsNotUsed) {
+  auto server = std::make_unique<ScriptedServer>([](Peer& peer) {
+    peer.read_request();
+    peer.send(streamed({delta("a"), kDone}));
+    peer.wait_until_closed();
+  });
+  complete(*server);
+  loop_.run();  // until what was left behind is read
+  server.reset();
+  try {
+    complete_again();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(), "The language model cannot be reached.");
+  }
+}
+
 TEST_F(OpenAiProviderTest, AnAnswerThatIsNotStreamedIsReadToo) {
   ScriptedServer server(answer_with(
       response(200, R"({"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]})")));
