@@ -126,6 +126,8 @@ TEST(Items, AKeyIsItsUsersAlone) {
 TEST(Items, AGarbledFingerprintIsAnError) {
   KeyedItem item;
   item.hash_key = "idem#1";
+  item.conversation_id = ConversationId(Uuid::make_v7(1000, 1, 1));
+  item.fingerprint.back() = 0xfe;
   auto row = written([&](JsonWriter& json) { write_item(json, item); });
   EXPECT_EQ(read_keyed(row).fingerprint, item.fingerprint);
   for (const std::string& digits : {std::string(64, 'x'), std::string(62, '0'), std::string()}) {
