@@ -148,8 +148,8 @@ TEST_F(OpenAiProviderTest, GivesTheFirstTextWhileTheRestIsNotYetSaid) {
 TEST_F(OpenAiProviderTest, UsageIsEstimatedWhereTheUpstreamGivesNone) {
   ScriptedServer server(answer_with(streamed({delta("123456789"), kDone})));
   const CompletionResult result = complete(server);
-  EXPECT_EQ(result.prompt_tokens, 2);
-  EXPECT_EQ(result.completion_tokens, 3);
+  EXPECT_EQ(result.prompt_tokens, 3);
+  EXPECT_EQ(result.completion_tokens, 5);
 }
 
 TEST_F(OpenAiProviderTest, TheConnectionServesTheNextCompletionToo) {
