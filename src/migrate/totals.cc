@@ -51,12 +51,6 @@ void append(std::string& out, const store::BranchTable& tree) {
   append(out, tree.active_up_to.value_or(MessageId()).raw());
 }
 
-std::uint64_t first_bytes(const std::uint8_t* bytes) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < 8; ++i) number = number << 8 | bytes[i];
-  return number;
-}
-
 }  // namespace
 
 Digest digest_of(const store::Message& message) {
@@ -97,16 +91,15 @@ void Totals::add(const store::Conversation& conversation) {
   append(text, conversation.tree);
   auto digest = sha256({text});
   ++conversations;
-  checksum += first_bytes(digest.data());
+  checksum += leading_number(digest);
 }
 
 void Totals::add(const ConversationId& conversation, const store::Message& message,
                  const Digest& digest) {
-  auto sum =
-      sha256({conversation.raw(), {reinterpret_cast<const char*>(digest.data()), digest.size()}});
+  auto sum = sha256({conversation.raw(), bytes_of(digest)});
   ++messages;
   content_bytes += message.content.size();
-  checksum += first_bytes(sum.data());
+  checksum += leading_number(sum);
 }
 
 std::string to_text(const Totals& totals) {
