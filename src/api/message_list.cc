@@ -26,7 +26,7 @@ struct Rest {
 
 // As message_count counts where a turn comes into it with its end: the answer, and the prompt where
 // the two were written together.
-std::uint64_t counted(const std::vector<store::Message>& messages) {
+std::uint64_t count_without_running_turns(const std::vector<store::Message>& messages) {
   std::uint64_t count = messages.size();
   for (const auto& message : messages) {
     if (message.status != store::MessageStatus::kRunning) continue;
@@ -77,17 +77,19 @@ Task<> check_count(Rest& rest, const store::Conversation& conversation) {
 
 // A message that comes in while this runs is sent too; one that is deleted is not.
 Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
-  while (true) {
+  bool more = true;
+  store::Conversation conversation;
+  while (more) {
     co_await writer.write(rest->pending);
     rest->pending.clear();
     auto page = co_await rest->conversations.messages(rest->user, rest->id, rest->range);
     write_messages(rest->pending, page, rest->range.all_branches, false);
     if (!page.messages.empty()) rest->range.after = page.messages.back().id;
-    if (rest->counted) *rest->counted += counted(page.messages);
-    if (page.more) continue;
-    co_await check_count(*rest, page.conversation);
-    break;
+    if (rest->counted) *rest->counted += count_without_running_turns(page.messages);
+    conversation = std::move(page.conversation);
+    more = page.more;
   }
+  co_await check_count(*rest, conversation);
   rest->pending.push_back(']');
   rest->pending += rest->tail;
   co_await writer.write(rest->pending);
@@ -163,7 +165,7 @@ Task<http::Response> list_messages(chat::Conversations& conversations, UserId us
   selection.range.after = page.messages.back().id;
   auto rest = std::make_shared<Rest>(
       Rest{conversations, std::move(user), id, selection.range, std::move(body), tail, {}});
-  if (from_the_first) rest->counted = counted(page.messages);
+  if (from_the_first) rest->counted = count_without_running_turns(page.messages);
   response.stream = [rest](http::BodyWriter& writer) { return stream_rest(rest, writer); };
   co_return response;
 }
