@@ -58,5 +58,20 @@ TEST(Objects, AConversationShowsItsExpiryOnlyWhereItHasOne) {
   EXPECT_EQ(object.at("expires_at").as_int64(), 105);
 }
 
+TEST(Objects, BranchesShowWhereThereAreAny) {
+  store::Conversation conversation;
+  EXPECT_FALSE(boost::json::parse(shown(conversation)).as_object().contains("branch_count"));
+  conversation.tree.branches.resize(2);
+  EXPECT_EQ(boost::json::parse(shown(conversation)).as_object().at("branch_count").as_int64(), 3);
+  store::Message message;
+  message.parent = MessageId::parse("017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+  std::string out;
+  JsonWriter json(out);
+  write_message(json, message, false);
+  auto object = boost::json::parse(out).as_object();
+  EXPECT_EQ(object.at("parent_id").as_string(), message.parent->to_string());
+  EXPECT_FALSE(object.at("active").as_bool());
+}
+
 }  // namespace
 }  // namespace colloquy::api

@@ -19,6 +19,30 @@ TEST(RequestFields, AnIdThatIsNoVersion7UuidNamesNothing) {
   EXPECT_THROW(conversation_id_of(request), Error);
 }
 
+chat::PlaceRequest place_in(const std::string& json) {
+  auto request = request_with("Content-Type", "application/json");
+  request.body = json;
+  Body body(request);
+  auto place = read_place(body);
+  body.finish();
+  return place;
+}
+
+TEST(RequestFields, APlaceIsAfterAMessageOrInItsPlaceAndNotBoth) {
+  const std::string id = R"("017f22e2-79b0-7cc3-98c4-dc0c0c07398f")";
+  EXPECT_TRUE(place_in("{}").empty());
+  EXPECT_TRUE(place_in(R"({"parent_id": )" + id + "}").parent.value().has_value());
+  EXPECT_TRUE(place_in(R"({"edit_of": )" + id + "}").edit_of.has_value());
+  auto beginning = place_in(R"({"parent_id": null})");
+  ASSERT_TRUE(beginning.parent.has_value());
+  EXPECT_FALSE(beginning.parent->has_value());
+  for (const auto& bad : {R"({"edit_of": null})", R"({"parent_id": "x"})", R"({"parent_id": 1})",
+                          R"({"edit_of": "017F22E2-79B0-7CC3-98C4-DC0C0C07398F"})"}) {
+    EXPECT_THROW(place_in(bad), Error) << bad;
+  }
+  EXPECT_THROW(place_in(R"({"parent_id": null, "edit_of": )" + id + "}"), Error);
+}
+
 TEST(RequestFields, LimitIsAWholeNumberInItsRange) {
   for (const char* bad : {"", "0", "201", "-1", "1.5", "ten", "1 "}) {
     http::Request request;
