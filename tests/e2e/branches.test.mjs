@@ -137,6 +137,9 @@ describe('branches', () => {
     assert.equal('parent_id' in beginning.user_message, false);
     assert.deepEqual(await active(id), ['new', 'n']);
     assert.equal((await checkTree(alice, id)).conversation.branch_count, 4);
+    const { conversation_id: empty } = await alice.createConversation();
+    await say(empty, 'first', 'f', { parent_id: null });
+    assert.equal('branch_count' in (await checkTree(alice, empty)).conversation, false);
   });
 
   test('messages are appended anywhere too', async () => {
