@@ -78,7 +78,7 @@ export class Client {
   }
 
   // Follows the user's events, from after the event `last` on where it is given.
-  async follow({ last, ...options } = {}) {
+  async followEvents({ last, ...options } = {}) {
     const headers = last === undefined ? {} : { 'Last-Event-ID': last };
     return this.#open('GET', '/events', { headers, ...options });
   }

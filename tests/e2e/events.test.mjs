@@ -19,7 +19,7 @@ async function expectEvents(stream, names) {
 
 async function follow(client, options = {}) {
   const stop = new AbortController();
-  const stream = await client.follow({ signal: stop.signal, ...options });
+  const stream = await client.followEvents({ signal: stop.signal, ...options });
   return { stream, close: () => stop.abort() };
 }
 
