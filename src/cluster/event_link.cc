@@ -5,13 +5,14 @@
 #include <utility>
 
 #include "cluster/owner.h"
-#include "telemetry/log.h"
 
 namespace colloquy::cluster {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+
+constexpr const char* kUnreachable = "peer.unreachable";
 
 // The stream is of no more use; the link tries again.
 struct Broken : std::runtime_error {
@@ -74,7 +75,7 @@ Task<> EventLink::run() {
     } catch (const Broken& broken) {
       fail(broken.event, broken.what());
     } catch (const net::NetError& error) {
-      fail("peer.unreachable", error.what());
+      fail(kUnreachable, error.what());
     } catch (const std::exception& error) {
       fail("peer.garbled", error.what());
     }
@@ -130,10 +131,10 @@ void EventLink::tell_if_lost() {
   missed("it does not answer");
 }
 
-void EventLink::missed(const char* why) {
+void EventLink::missed(const char* why, telemetry::LogLevel level) {
   shared_->gaps.Increment();
-  telemetry::log_warning("peer.events_missed",
-                         {{"peer", url_.host_and_port()}, {"address", address_}, {"detail", why}});
+  telemetry::log(level, "peer.events_missed",
+                 {{"peer", url_.host_and_port()}, {"address", address_}, {"detail", why}});
   shared_->hub.reset_all();
 }
 
@@ -188,7 +189,7 @@ Task<net::SseEvent> EventLink::read_event(Stream& stream) {
   auto event = stream.reader.next();
   while (!event) {
     auto piece = co_await stream.http->read();
-    if (!piece) throw Broken("peer.unreachable", "the stream ended");
+    if (!piece) throw Broken(kUnreachable, "the stream ended");
     stream.reader.push(*piece);
     event = stream.reader.next();
   }
@@ -204,9 +205,9 @@ Task<std::string> EventLink::read_message(Stream& stream) {
 
 // What came before the beginning is in the store by now, for whoever reloads.
 void EventLink::begin(const EventsBegin& begin) {
-  bool same = place_ && place_->instance == begin.place.instance;
-  bool tail_lost = place_ && !same && !all_told_;
-  bool gap = !begin.complete || tail_lost;
+  bool first = !place_;
+  bool same = !first && place_->instance == begin.place.instance;
+  bool tail_lost = !first && !same && !all_told_;
   place_ = begin.place;
   all_told_ = false;
   told_lost_ = false;
@@ -216,7 +217,13 @@ void EventLink::begin(const EventsBegin& begin) {
   telemetry::log_info(
       "peer.events_connected",
       {{"peer", url_.host_and_port()}, {"address", address_}, {"instance", begin.place.instance}});
-  if (gap) missed(tail_lost ? "it was restarted" : "it does not know the last event any more");
+  if (tail_lost) {
+    missed("it was restarted");
+  } else if (!begin.complete && first) {
+    missed("it was there before this server", telemetry::LogLevel::kInfo);
+  } else if (!begin.complete) {
+    missed("it does not know the last event any more");
+  }
 }
 
 Task<> EventLink::take_events(Stream& stream) {
@@ -262,8 +269,9 @@ void EventLink::fail(const char* event, const std::string& detail) {
   if (state_ != State::kConnected) count("unreachable");
   auto failure = event + (": " + detail);
   if (std::exchange(failure_, failure) == failure) return;
-  telemetry::log_warning(
-      event, {{"peer", url_.host_and_port()}, {"address", address_}, {"detail", detail}});
+  bool passing = failure.starts_with(kUnreachable);
+  telemetry::log(passing ? telemetry::LogLevel::kInfo : telemetry::LogLevel::kWarning, event,
+                 {{"peer", url_.host_and_port()}, {"address", address_}, {"detail", detail}});
 }
 
 }  // namespace colloquy::cluster

@@ -27,6 +27,7 @@
 #include "net/http_client.h"
 #include "net/sse_reader.h"
 #include "net/url.h"
+#include "telemetry/log.h"
 #include "telemetry/metrics.h"
 
 namespace colloquy::cluster {
@@ -97,7 +98,7 @@ class EventLink {
   Task<> rest(std::chrono::milliseconds time);
   void begin(const EventsBegin& begin);
   void take(const EventsMessage& message);
-  void missed(const char* why);
+  void missed(const char* why, telemetry::LogLevel level = telemetry::LogLevel::kWarning);
   void tell_if_lost();
   void leave_process();
   std::chrono::milliseconds next_pause();
