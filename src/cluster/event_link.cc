@@ -1,7 +1,9 @@
 #include "cluster/event_link.h"
 
 #include <algorithm>
+#include <boost/asio/error.hpp>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include "cluster/owner.h"
@@ -20,6 +22,15 @@ struct Broken : std::runtime_error {
       : std::runtime_error(detail), event(event_in) {}
   const char* event;
 };
+
+// Nobody listens at the address. After any other failure somebody may, whom this server does not
+// hear.
+bool nobody_there(const net::NetError& error) {
+  static const std::string refused =
+      boost::asio::error::make_error_code(boost::asio::error::connection_refused).message();
+  return error.failure() == net::NetFailure::kConnect &&
+         std::string_view(error.what()).ends_with(refused);
+}
 
 // A process counts as followed for as long as this lives.
 struct Followed {
@@ -70,17 +81,21 @@ void EventLink::stop() {
 Task<> EventLink::run() {
   while (!stopped_) {
     auto outcome = Outcome::kBroken;
+    bool unheard = true;
     try {
       outcome = co_await follow();
+      unheard = false;
     } catch (const Broken& broken) {
       fail(broken.event, broken.what());
     } catch (const net::NetError& error) {
+      unheard = !nobody_there(error);
       fail(kUnreachable, error.what());
     } catch (const std::exception& error) {
       fail("peer.garbled", error.what());
     }
     cancel_ = {};
     if (stopped_) co_return;
+    unheard_ = unheard_ || unheard;
     if (outcome == Outcome::kLeftOut) {
       set_state(State::kLeftOut);
       leave_process();
@@ -101,9 +116,10 @@ Task<> EventLink::run() {
 
 // Nobody will hear what it told after it was lost from here.
 void EventLink::leave_process() {
-  if (place_ && !all_told_) missed("it is gone");
+  if (unheard_ || (place_ && !all_told_)) missed("it is gone");
   place_.reset();
   all_told_ = false;
+  unheard_ = false;
 }
 
 Task<> EventLink::rest(milliseconds time) {
@@ -120,7 +136,7 @@ milliseconds EventLink::next_pause() {
   if (!place_ || all_told_ || told_lost_) return pause;
   auto until_lost = std::chrono::duration_cast<milliseconds>(broken_at_ + options.lost_after -
                                                              steady_clock::now());
-  return std::clamp(until_lost, milliseconds(1), pause);
+  return std::min(pause, std::max(until_lost, milliseconds(1)));
 }
 
 void EventLink::tell_if_lost() {
@@ -208,8 +224,10 @@ void EventLink::begin(const EventsBegin& begin) {
   bool first = !place_;
   bool same = !first && place_->instance == begin.place.instance;
   bool tail_lost = !first && !same && !all_told_;
+  bool unheard = unheard_ && !same;
   place_ = begin.place;
   all_told_ = false;
+  unheard_ = false;
   told_lost_ = false;
   pause_ = milliseconds(0);
   failure_.clear();
@@ -219,6 +237,8 @@ void EventLink::begin(const EventsBegin& begin) {
       {{"peer", url_.host_and_port()}, {"address", address_}, {"instance", begin.place.instance}});
   if (tail_lost) {
     missed("it was restarted");
+  } else if (unheard) {
+    missed("another may have been there before");
   } else if (!begin.complete && first) {
     missed("it was there before this server", telemetry::LogLevel::kInfo);
   } else if (!begin.complete) {

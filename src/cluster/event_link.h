@@ -2,10 +2,10 @@
 // reload where some may have been missed. Reconnects until it is stopped, or until its address is
 // no longer listed and there is nothing left to wait for. Belongs to one event loop.
 //
-// Nothing is missed where the connection is taken up again at the same process's last event, where
-// that process has said its end, or where a new process still has all that it ever told. In every
-// other case followers are told to reload: when the server is heard again, and before that when it
-// has been silent for `lost_after`.
+// Nothing is missed where the connection is taken up again at the same process's last event; nor
+// where that process has said its end, nobody was at the address since, and a new process still has
+// all that it ever told. In every other case followers are told to reload: when the server is heard
+// again, and before that when it has been silent for `lost_after`.
 #pragma once
 
 #include <chrono>
@@ -116,6 +116,7 @@ class EventLink {
   std::optional<EventPlace> place_;  // reached, in the process that was heard last
   bool all_told_ = false;            // that process has said its end
   bool told_lost_ = false;           // since the connection broke
+  bool unheard_ = false;             // since then, somebody may have been there who was not heard
   std::chrono::steady_clock::time_point broken_at_;
   std::chrono::milliseconds pause_{0};
   std::string failure_;  // the last

@@ -26,6 +26,7 @@ Task<std::vector<std::string>> addresses_of(net::Url url, milliseconds timeout,
   auto endpoints =
       co_await net::resolve(url.host, url.port, steady_clock::now() + timeout, std::move(cancel));
   std::vector<std::string> addresses;
+  addresses.reserve(endpoints.size());
   for (const auto& endpoint : endpoints) addresses.push_back(endpoint.address().to_string());
   co_return addresses;
 }

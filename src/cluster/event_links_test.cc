@@ -228,7 +228,7 @@ TEST_F(EventLinksTest, AnotherProcessAtTheAddressIsAReset) {
 
 TEST_F(EventLinksTest, AProcessThatHasSaidItsEndIsFollowedByAnotherWithoutAReset) {
   nt::ScriptedServer server({speaks({{{kOther, 0}, true}, {told(kAlice, 1), end_json()}}),
-                             hangs_up(), speaks({{{kThird, 0}, true}, {told(kAlice, 2)}, true})});
+                             speaks({{{kThird, 0}, true}, {told(kAlice, 2)}, true})});
   options.link.lost_after = milliseconds(0);
   start({server.url("")});
   EXPECT_THAT(heard(*alice, 2), ElementsAre("1", "2"));
@@ -239,6 +239,28 @@ TEST_F(EventLinksTest, AServerThatIsNewHereAndHasForgottenItsFirstEventsIsAReset
   nt::ScriptedServer server(speaks({{{kOther, 9}, false}, {}, true}));
   start({server.url("")});
   EXPECT_THAT(heard(*alice, 1), ElementsAre("reset"));
+}
+
+TEST_F(EventLinksTest, AServerThatWasNotHeardBeforeAnotherTookItsPlaceIsAReset) {
+  nt::ScriptedServer server({hangs_up(), speaks({{{kThird, 0}, true}, {}, true})});
+  start({server.url("")});
+  EXPECT_THAT(heard(*alice, 1), ElementsAre("reset"));
+}
+
+TEST_F(EventLinksTest, AnAddressThatGoesIsAResetOnlyIfSomebodyWasThere) {
+  auto host = a_host();
+  for (bool somebody : {false, true}) {
+    auto server = std::make_unique<nt::ScriptedServer>(hangs_up());
+    auto url = server->url("");
+    if (!somebody) server.reset();
+    host->listed = true;
+    start({url});
+    until([&] { return counted("colloquy_event_peers{state=\"unreachable\"} 1"); });
+    host->listed = false;
+    until([&] { return counted("colloquy_event_peers{state=\"unreachable\"} 0"); });
+    stop();
+    EXPECT_EQ(is_quiet(*alice), !somebody);
+  }
 }
 
 TEST_F(EventLinksTest, AServerThatDoesNotAnswerAnyMoreIsAResetOnce) {
