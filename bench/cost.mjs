@@ -43,7 +43,7 @@ class Measurement {
       'serve', '--data', data, '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--store', 'dynamodb',
       '--dynamodb-endpoint', self.tables.endpoint, '--dynamodb-conversations-table', self.tables.conversations,
       '--dynamodb-messages-table', self.tables.messages, '--context-messages', kContext,
-      '--model', 'openai', '--openai-base-url', model.url, '--openai-model', 'fixed-model']);
+      '--model', 'openai', '--openai-base-url', model.url, '--openai-model', 'fixed-model', '--titles', 'prompt']);
     const mint = (user) => execFileSync(flags.server, ['token', '--data', data, '--user', user], { encoding: 'utf8' }).trim();
     self.tokens = { [kUser]: mint(kUser), lister: mint('lister') };
     return self;
