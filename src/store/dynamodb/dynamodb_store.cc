@@ -12,6 +12,7 @@
 #include "store/dynamodb/background.h"
 #include "store/dynamodb/message_reader.h"
 #include "store/dynamodb/message_writer.h"
+#include "store/dynamodb/placer.h"
 #include "store/dynamodb/purger.h"
 #include "store/dynamodb/range_hints.h"
 #include "store/dynamodb/recount.h"
@@ -68,8 +69,9 @@ struct DynamoDbStore::Impl {
         reader(*rows, clock),
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
         steps(*rows, clock, ids),
-        messages(steps, *rows, reader, *renewer, clock),
-        turns(steps, *rows, reader, *renewer, clock,
+        placer(*rows, reader),
+        messages(steps, placer, *rows, reader, *renewer, clock),
+        turns(steps, placer, *rows, reader, *renewer, clock,
               options.owner.empty() ? ids.next(clock.now_ms()).to_string() : options.owner),
         purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn,
                                                   options.sweep_interval, metrics)),
@@ -80,6 +82,16 @@ struct DynamoDbStore::Impl {
     auto found = co_await rows->conversation(std::move(user), id);
     if (!found || found->conversation.expired(clock.now_s())) co_return std::nullopt;
     co_return std::move(found->conversation);
+  }
+
+  // The conversation, where `read` is older than one of its messages that was read beside it.
+  Task<bool> keep_up(std::optional<Conversation>& read, std::vector<MessageItem>& beside) {
+    auto known = read->tree.newest();
+    bool behind = std::any_of(beside.begin(), beside.end(), [known](const MessageItem& item) {
+      return item.message.branch > known;
+    });
+    if (behind) read = co_await conversation(read->user_id, read->id);
+    co_return read.has_value();
   }
 
   // Sets the count to what was seen, where a crash between two writes has left it behind.
@@ -111,6 +123,7 @@ struct DynamoDbStore::Impl {
   dynamodb::RangeHints hints;
   std::shared_ptr<dynamodb::Renewer> renewer;
   dynamodb::WriteSteps steps;
+  dynamodb::Placer placer;
   dynamodb::MessageWriter messages;
   dynamodb::TurnWriter turns;
   std::shared_ptr<dynamodb::Purger> purger;
@@ -261,20 +274,33 @@ Task<AppendedMessage> DynamoDbStore::append_message(UserId user, ConversationId 
 
 Task<MessagePage> DynamoDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {
   OperationTimer timer(impl_->operations.list_messages);
-  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.page(id, range));
-  auto& [conversation, rows] = both;
+  auto& reader = impl_->reader;
+  // As if it had no branches; where it has, what was read is mostly on its active way.
+  auto rows = reader.page_rows(id, Path::all(), range);
+  auto both = co_await side_by_side(impl_->conversation(user, id), reader.extend_page(rows, range));
+  auto& conversation = both.first;
   if (!conversation) throw not_found();
+  bool there = co_await impl_->keep_up(conversation, rows.seen());
+  if (!there) throw not_found();
+  bool all = conversation->tree.plain() || range.all_branches;
+  if (!all) {
+    rows.follow(Path::active(conversation->tree));
+    co_await reader.extend_page(rows, range);
+  }
+  auto read = MessageReader::take_page(rows, range);
   bool from_the_first = !range.before && (!range.after || *range.after == MessageId());
-  if (from_the_first && !rows.more) {
+  if (all && from_the_first && !read.more) {
     dynamodb::Recount seen(impl_->clock.now_s());
-    seen.add(rows.items);
+    seen.add(read.items);
     seen.end();
     co_await impl_->mend(*conversation, seen);
   }
+  co_await reader.read_contents(read.items);
   MessagePage page;
+  page.more = read.more;
+  page.messages = messages_of(std::move(read.items));
+  co_await reader.link(*conversation, page.messages, read);
   page.conversation = std::move(*conversation);
-  page.more = rows.more;
-  page.messages = messages_of(std::move(rows.items));
   co_return page;
 }
 
@@ -289,7 +315,7 @@ Task<> DynamoDbStore::recount(UserId user, ConversationId id) {
   range.after = MessageId();
   bool more = true;
   while (more) {
-    auto page = co_await impl_->reader.page(id, range);
+    auto page = co_await impl_->reader.page(id, Path::all(), range);
     seen.add(page.items);
     if (!page.items.empty()) range.after = page.items.back().message.id;
     more = page.more;
@@ -304,6 +330,8 @@ Task<std::optional<Message>> DynamoDbStore::get_message(UserId user, Conversatio
   auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.find(id, message));
   auto& [conversation, found] = both;
   if (!conversation || !found.item) co_return std::nullopt;
+  auto parent = co_await impl_->reader.parent(*conversation, found);
+  found.item->message.parent = parent;
   co_return std::move(found.item->message);
 }
 
@@ -314,22 +342,45 @@ Task<> DynamoDbStore::delete_message(UserId user, ConversationId id, MessageId m
 
 Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, ConversationId id,
                                                                ContextSettings usual,
-                                                               std::optional<TreePlace> /*up_to*/) {
+                                                               std::optional<TreePlace> up_to) {
   OperationTimer timer(impl_->operations.read_recent);
-  dynamodb::RecentRows rows(id, impl_->clock.now_s());
   auto usual_range = recent_range(usual);
   auto range = impl_->hints.guess(id, usual_range);
-  auto both =
-      co_await side_by_side(impl_->conversation(user, id), impl_->reader.extend(rows, range));
-  auto& conversation = both.first;
-  if (!conversation) co_return std::nullopt;
+  // As if it had no branches.
+  bool nothing = up_to && up_to->after == MessageId();
+  auto path = nothing ? Path::to(BranchTable(), *up_to) : Path::all();
+  std::optional<MessageId> last;
+  if (up_to && !nothing) last = up_to->after;
+  auto rows = impl_->reader.recent_rows(id, path, last);
   RecentMessages recent;
-  recent.conversation = std::move(*conversation);
-  auto own_range = recent_range(resolved(recent.conversation.context, usual));
+  std::optional<Conversation> conversation;
+  if (up_to) {
+    auto all = co_await side_by_side(
+        side_by_side(impl_->conversation(user, id), impl_->reader.newest(id, Path::all())),
+        impl_->reader.extend(rows, range));
+    conversation = std::move(all.first.first);
+    recent.newest = all.first.second;
+  } else {
+    auto both =
+        co_await side_by_side(impl_->conversation(user, id), impl_->reader.extend(rows, range));
+    conversation = std::move(both.first);
+    if (!rows.seen().empty()) recent.newest = rows.seen().front().message.id;
+  }
+  if (!conversation) co_return std::nullopt;
+  bool there = co_await impl_->keep_up(conversation, rows.seen());
+  if (!there) co_return std::nullopt;
+  const auto& tree = conversation->tree;
+  if (up_to) {
+    rows.follow(Path::to(tree, *up_to));
+  } else if (!tree.plain()) {
+    rows.follow(Path::active(tree));
+  }
+  auto own_range = recent_range(resolved(conversation->context, usual));
   impl_->hints.learn(id, own_range, usual_range);
   co_await impl_->reader.extend(rows, own_range);
-  recent.newest = rows.newest();
+  if (!rows.seen().empty()) recent.tip = rows.seen().front().message.id;
   auto items = co_await impl_->reader.newest_with_text(rows, own_range);
+  recent.conversation = std::move(*conversation);
   recent.messages = messages_of(std::move(items.items));
   recent.whole = items.whole;
   co_return recent;

@@ -61,7 +61,8 @@ Task<MovedMessages> DynamoDbTransfer::messages(MovedConversation of, std::string
   range.max_bytes = kPageBytes;
   range.after = position.empty() ? MessageId() : MessageId::parse(position);
   if (!range.after) throw internal_error("a position in a conversation is garbled");
-  auto page = co_await reader_.page(of.conversation.id, range);
+  auto page = co_await reader_.page(of.conversation.id, Path::all(), range);
+  co_await reader_.read_contents(page.items);
   MovedMessages moved_page;
   for (auto& item : page.items) {
     auto& message = item.message;

@@ -10,6 +10,7 @@
 #include "store/dynamodb/answers.h"
 #include "store/dynamodb/attributes.h"
 #include "store/dynamodb/refusals.h"
+#include "store/dynamodb/tree_attributes.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -24,6 +25,15 @@ std::string counted(const std::string& change) { return "+" + change; }
 bool has_counted(const boost::json::object& item, const std::string& change) {
   auto slot = AttributeReader(item).string(change_slot(change));
   return slot && slot->find(counted(change)) != std::string::npos;
+}
+
+// What the attributes of a tree are set to, or compared with: `:branches` and so on.
+void write_tree_values(Request& request, const BranchTable& tree, const std::string& prefix = {}) {
+  if (!tree.plain()) request.binary(":" + prefix + "branches", branch_bytes(tree));
+  if (tree.active != 0) request.number(":" + prefix + "active_branch", tree.active);
+  if (tree.active_up_to) {
+    request.string(":" + prefix + "active_up_to", tree.active_up_to->to_string());
+  }
 }
 
 }  // namespace
@@ -184,7 +194,7 @@ Task<std::optional<ConversationItem>> Rows::touch(UserId user, ConversationId id
     condition += " AND #held_until = :lease";
     request.number(":lease", *touch.release);
   } else if (touch.drops_summary) {
-    update += " REMOVE #summary, #summary_up_to";
+    update += " REMOVE #summary, #summary_up_to, #summary_branch";
   } else if (touch.deleted) {
     condition += " AND (attribute_not_exists(#summary_up_to) OR #summary_up_to < :deleted)";
     request.string(":deleted", touch.deleted->to_string());
@@ -272,6 +282,12 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, const Conver
   set_or_remove(context.summary.has_value(), "context_summary");
   set_or_remove(conversation.summary.has_value(), "summary");
   set_or_remove(conversation.summary.has_value(), "summary_up_to");
+  bool summary_of_branch = conversation.summary && conversation.summary->branch != 0;
+  set_or_remove(summary_of_branch, "summary_branch");
+  const auto& tree = conversation.tree;
+  set_or_remove(!tree.plain(), "branches");
+  set_or_remove(tree.active != 0, "active_branch");
+  set_or_remove(tree.active_up_to.has_value(), "active_up_to");
   request.update(set + remove);
   std::string condition = "attribute_exists(#conversation_id) AND ";
   condition += before.version == 0 ? "(attribute_not_exists(#version) OR #version = :old)"
@@ -298,12 +314,48 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, const Conver
     request.string(":summary", conversation.summary->text);
     request.string(":summary_up_to", conversation.summary->up_to.to_string());
   }
+  if (summary_of_branch) request.number(":summary_branch", conversation.summary->branch);
+  write_tree_values(request, tree);
   if (conversation.ttl_seconds) {
     request.number(":ttl_seconds", *conversation.ttl_seconds);
     request.number(":ttl", *conversation.expires_at_s());
   }
   auto outcome = co_await conditional_call(client_, "UpdateItem", request.take_conditional());
   co_return outcome.done || remembers(outcome.there, change);
+}
+
+// Touches of the conversation by others leave the branches alone, and are no reason to begin anew.
+Task<Rows::TreeChange> Rows::replace_tree(const Conversation& before, const BranchTable& tree) {
+  Request request(names_.conversations);
+  request.conversation_key(before.user_id, before.id);
+  std::string set = "SET #version = if_not_exists(#version, :zero) + :one";
+  std::string remove;
+  std::string condition = "attribute_exists(#conversation_id)";
+  auto change = [&](const std::string& name, bool was, bool is) {
+    condition +=
+        was ? " AND #" + name + " = :old_" + name : " AND attribute_not_exists(#" + name + ")";
+    if (is) {
+      set += ", #" + name + " = :" + name;
+    } else if (was) {
+      remove += (remove.empty() ? " REMOVE #" : ", #") + name;
+    }
+  };
+  const auto& old = before.tree;
+  change("branches", !old.plain(), !tree.plain());
+  change("active_branch", old.active != 0, tree.active != 0);
+  change("active_up_to", old.active_up_to.has_value(), tree.active_up_to.has_value());
+  request.update(set + remove).condition(condition);
+  request.number(":zero", 0).number(":one", 1);
+  write_tree_values(request, tree);
+  write_tree_values(request, old, "old_");
+  request.set("ReturnValues", "ALL_NEW");
+  auto outcome = co_await conditional_call(client_, "UpdateItem", request.take_conditional());
+  const auto& item = outcome.done ? outcome.attributes : outcome.there;
+  TreeChange changed;
+  if (item.empty()) co_return changed;
+  changed.there = read_conversation(item).conversation;
+  changed.done = outcome.done || (outcome.after_lost_answer && changed.there->tree == tree);
+  co_return changed;
 }
 
 Task<bool> Rows::mend(const Conversation& mended, std::vector<std::string> changes) {
