@@ -109,7 +109,8 @@ class Store {
                                                      IdempotencyKey key) = 0;
 
   // Saves the answer under the id that start_turn gave; `timestamp_s` is set by the store.
-  // Safe to send twice: what was saved first stays, and is returned.
+  // Safe to send twice: what was saved first stays, and is returned. Branch and parent are as
+  // start_turn gave them.
   // kNotFound when the conversation or the answer was deleted meanwhile, or the conversation has
   // expired after the lease was over: nothing is written.
   virtual Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply) = 0;

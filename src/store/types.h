@@ -173,7 +173,8 @@ struct NewMessage {
   std::string content;
   Metadata metadata;
   std::string client_message_id;
-  // After which message, which has been read; nullopt: at the end of the active way.
+  // After which message, which has been read; nullopt: at the end of the active way. Elsewhere it
+  // begins a branch; at the very end only where a store does not know that this is it.
   std::optional<TreePlace> place = {};
 };
 

@@ -68,6 +68,7 @@ ConversationRecord new_record(WriteGroup& group, const UserId& user, NewConversa
   conversation.created_at_s = group.now_s();
   conversation.updated_at_s = group.now_s();
   conversation.version = 1;
+  record.tip = MessageId();
   return record;
 }
 
@@ -89,6 +90,38 @@ Message find_made(WriteGroup& group, const ConversationId& conversation, const M
   auto record = group.find_message(conversation, id);
   if (!record) throw result_deleted();
   return as_seen(std::move(*record), group.instance(), group.now_s());
+}
+
+// Where the next message goes, which will have the id `id`: its branch and its parent (as
+// Placed's).
+struct NextPlace {
+  BranchTable tree;  // with its branch
+  std::uint32_t branch = 0;
+  std::optional<MessageId> parent;
+};
+NextPlace next_place(WriteGroup& group, const ConversationRecord& record,
+                     const std::optional<TreePlace>& place, const MessageId& id) {
+  NextPlace next;
+  next.tree = record.conversation.tree;
+  if (!place) {
+    next.branch = branch_at_end(next.tree, id);
+    next.parent = record.tip;
+    return next;
+  }
+  next.branch = branch_after(next.tree, *place, id, record.tip);
+  bool known = place->after == MessageId() ||
+               group.find_message(record.conversation.id, place->after).has_value();
+  if (known) next.parent = place->after;
+  return next;
+}
+
+// `encoded`, which stays where it is, is completed.
+void put_new(WriteGroup& group, const ConversationId& conversation, const MessageId& id,
+             std::uint32_t branch, std::string& encoded) {
+  set_timestamp(encoded, group.now_s());
+  if (branch != 0) set_branch(encoded, branch);
+  group.put_message(conversation, id, encoded);
+  group.count_messages(1);
 }
 
 void check_version(const Conversation& conversation, std::optional<std::uint64_t> if_version) {
@@ -139,10 +172,11 @@ void CreateConversation::apply(WriteGroup& group) {
 }
 
 AppendMessage::AppendMessage(const UserId& user, ConversationId id, const Message& message,
-                             Idempotency idempotency)
+                             std::optional<TreePlace> place, Idempotency idempotency)
     : key_(keys::conversation(user, id)),
       id_(id),
       encoded_(encoded(message)),
+      place_(place),
       idempotency_(std::move(idempotency)) {}
 
 void AppendMessage::replay(WriteGroup& group, const IdempotencyRecord& record) {
@@ -159,26 +193,30 @@ void AppendMessage::apply(WriteGroup& group) {
   }
   auto& record = entry.record;
   auto message_id = group.next_message_id(record.last_message_id);
+  auto place = next_place(group, record, place_, message_id);
   group.change(entry);
   record.last_message_id = message_id;
+  record.tip = message_id;
+  record.conversation.tree = std::move(place.tree);
   record.conversation.updated_at_s = group.now_s();
   ++record.conversation.message_count;
   ++record.conversation.version;
-  set_timestamp(encoded_, group.now_s());
-  group.put_message(id_, message_id, encoded_);
-  group.count_messages(1);
+  put_new(group, id_, message_id, place.branch, encoded_);
   remember(group, idempotency_, {IdempotentKind::kMessage, {}, 0, id_, message_id, {}});
-  set_result({message_id, group.now_s(), std::nullopt});
+  set_result({message_id, place.branch, place.parent, group.now_s(), std::nullopt});
 }
 
 StartTurn::StartTurn(UserId user, std::optional<ConversationId> id,
                      std::optional<NewConversation> conversation, const Message& prompt,
-                     const MessageRecord& reply, Idempotency idempotency)
+                     const MessageRecord& reply, std::optional<TreePlace> place,
+                     std::optional<MessageId> answered, Idempotency idempotency)
     : user_(std::move(user)),
       id_(id),
       new_(std::move(conversation)),
       encoded_prompt_(encoded(prompt)),
       encoded_reply_(encoded(reply)),
+      place_(place),
+      answered_(answered),
       lease_until_s_(reply.lease_until_s),
       idempotency_(std::move(idempotency)) {}
 
@@ -204,8 +242,11 @@ void StartTurn::apply(WriteGroup& group) {
   }
   ConversationRecord fresh;
   if (!id_) fresh = new_record(group, user_, std::move(*new_));
-  auto prompt_id = group.next_message_id(entry ? entry->record.last_message_id : MessageId());
-  auto reply_id = prompt_id.successor();
+  const auto& last = entry ? entry->record : fresh;
+  auto first_id = group.next_message_id(last.last_message_id);
+  auto prompt_id = answered_.value_or(first_id);
+  auto reply_id = answered_ ? first_id : first_id.successor();
+  auto place = next_place(group, last, place_, first_id);
 
   if (entry) {
     group.change(*entry);
@@ -217,16 +258,22 @@ void StartTurn::apply(WriteGroup& group) {
   }
   auto& record = entry->record;
   record.last_message_id = reply_id;
-  record.conversation.message_count += 2;
+  record.tip = reply_id;
+  record.conversation.tree = std::move(place.tree);
+  record.conversation.message_count += answered_ ? 1 : 2;
   hold(record.conversation, lease_until_s_, group.now_s());
   auto id = record.conversation.id;
-  set_timestamp(encoded_prompt_, group.now_s());
-  set_timestamp(encoded_reply_, group.now_s());
-  group.put_message(id, prompt_id, encoded_prompt_);
-  group.put_message(id, reply_id, encoded_reply_);
-  group.count_messages(2);
+  if (!answered_) put_new(group, id, prompt_id, place.branch, encoded_prompt_);
+  put_new(group, id, reply_id, place.branch, encoded_reply_);
   remember(group, idempotency_, {IdempotentKind::kTurn, {}, 0, id, prompt_id, reply_id});
-  set_result({record.conversation, prompt_id, reply_id, group.now_s(), {}, {}});
+  set_result({record.conversation,
+              prompt_id,
+              reply_id,
+              place.branch,
+              place.parent,
+              group.now_s(),
+              {},
+              {}});
 }
 
 FinishTurn::FinishTurn(const UserId& user, ConversationId id, const Message& reply)
@@ -289,10 +336,12 @@ void UpdateConversation::apply(WriteGroup& group) {
     return;
   }
   ++after.version;
+  bool other_way = after.tree != before.tree;
   bool details = after.system_prompt != before.system_prompt || after.metadata != before.metadata ||
                  after.summary != before.summary;
   group.change(entry);
   entry.record.conversation = after;
+  if (other_way) entry.record.tip.reset();
   if (details) group.write_details(entry);
   group.index_expiry(entry);
   set_result(std::move(after));
@@ -325,6 +374,7 @@ void DeleteMessage::apply(WriteGroup& group) {
     conversation.summary.reset();
     group.write_details(entry);
   }
+  if (entry.record.tip == message_) entry.record.tip.reset();
   group.remove_message(id_, message_);
   group.count_messages(-1);
   set_result({});

@@ -43,9 +43,11 @@ class CreateConversation final : public AwaitedOperation<CreatedConversation> {
   Idempotency idempotency_;
 };
 
-// What an append gave: the id and time, or the message that an earlier one made.
+// What an append gave: id, place and time, or the message that an earlier one made.
 struct Placed {
   MessageId id;
+  std::uint32_t branch = 0;
+  std::optional<MessageId> parent;  // nil: there is none; nullopt: it is to be looked up
   std::int64_t timestamp_s = 0;
   std::optional<Message> replayed;
 };
@@ -54,7 +56,7 @@ class AppendMessage final : public AwaitedOperation<Placed> {
  public:
   // `message` without id and time.
   AppendMessage(const UserId& user, ConversationId id, const Message& message,
-                Idempotency idempotency);
+                std::optional<TreePlace> place, Idempotency idempotency);
   void apply(WriteGroup& group) override;
   std::size_t bytes() const override { return 512 + encoded_.size(); }
 
@@ -64,6 +66,7 @@ class AppendMessage final : public AwaitedOperation<Placed> {
   std::string key_;
   ConversationId id_;
   std::string encoded_;
+  std::optional<TreePlace> place_;
   Idempotency idempotency_;
 };
 
@@ -71,8 +74,10 @@ class AppendMessage final : public AwaitedOperation<Placed> {
 // ids.
 struct PlacedTurn {
   Conversation conversation;
-  MessageId prompt_id;
+  MessageId prompt_id;  // the answered message's where none was written
   MessageId reply_id;
+  std::uint32_t branch = 0;
+  std::optional<MessageId> parent;  // of the first that was written, as Placed's
   std::int64_t timestamp_s = 0;
   std::optional<Message> replayed_prompt;
   std::optional<Message> replayed_reply;
@@ -80,10 +85,12 @@ struct PlacedTurn {
 
 class StartTurn final : public AwaitedOperation<PlacedTurn> {
  public:
-  // `prompt` and `reply` without id and time. Exactly one of `id` and `conversation`.
+  // `prompt` and `reply` without id and time. Exactly one of `id` and `conversation`. `answered`:
+  // the message that is answered, in whose place `prompt` is not written.
   StartTurn(UserId user, std::optional<ConversationId> id,
             std::optional<NewConversation> conversation, const Message& prompt,
-            const MessageRecord& reply, Idempotency idempotency);
+            const MessageRecord& reply, std::optional<TreePlace> place,
+            std::optional<MessageId> answered, Idempotency idempotency);
   void apply(WriteGroup& group) override;
   std::size_t bytes() const override;
 
@@ -95,6 +102,8 @@ class StartTurn final : public AwaitedOperation<PlacedTurn> {
   std::optional<NewConversation> new_;
   std::string encoded_prompt_;
   std::string encoded_reply_;
+  std::optional<TreePlace> place_;
+  std::optional<MessageId> answered_;
   std::int64_t lease_until_s_;
   Idempotency idempotency_;
 };

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "store/parents.h"
 #include "store/rocksdb/keys.h"
 #include "store/rocksdb/operations.h"
+#include "store/rocksdb/path_cursor.h"
 #include "store/rocksdb/status.h"
 
 namespace colloquy::store {
@@ -114,65 +116,106 @@ Message Reader::decode(const rocksdb::Iterator& at) const {
   return as_seen(std::move(record), instance_, now_s_);
 }
 
-MessagePage Reader::newest(rocksdb::Iterator& at, const ConversationId& id,
-                           const MessageRange& range) const {
+std::optional<Reader::Opened> Reader::open(const UserId& user, const ConversationId& id) const {
+  // The iterator sees one moment; the conversation is looked up later. If it is still there then,
+  // its removal had not begun at that moment.
+  auto messages = std::make_unique<Bounds>(*this, database_.messages(), std::string(id.raw()));
+  auto found = conversation(user, id);
+  if (!found) return std::nullopt;
+  if (!found->tree.plain()) {
+    // The branches, too, must not be newer than the messages.
+    messages = std::make_unique<Bounds>(*this, database_.messages(), std::string(id.raw()));
+    if (!exists(user, id)) return std::nullopt;
+  }
+  return Opened{std::move(*found), std::move(messages)};
+}
+
+MessagePage Reader::newest(const Opened& opened, const MessageRange& range) const {
   MessagePage page;
   page.messages.reserve(std::min(range.limit, kReservedRows));
-  if (range.before) {
-    auto key = keys::message(id, *range.before);
-    at.SeekForPrev(key);
-    if (at.Valid() && at.key() == rocksdb::Slice(key)) at.Prev();
-  } else {
-    at.SeekToLast();
-  }
+  const auto& tree = opened.conversation.tree;
+  auto& at = *opened.messages->at;
+  PathCursor cursor(at, opened.conversation.id,
+                    range.all_branches ? Path::all() : Path::active(tree));
   std::size_t bytes = 0;
-  for (; at.Valid() && page.messages.size() < range.limit; at.Prev()) {
+  cursor.seek_newest(range.before);
+  for (; cursor.valid() && page.messages.size() < range.limit; cursor.next()) {
     auto message = decode(at);
     bytes += message.content.size();
     if (bytes > range.max_bytes && !page.messages.empty()) break;
     page.messages.push_back(std::move(message));
   }
-  page.more = at.Valid();
+  page.more = cursor.valid();
   check(at.status(), "reading");
   std::reverse(page.messages.begin(), page.messages.end());
+  if (page.messages.empty()) return page;
+  bool one_way = !range.all_branches || tree.plain();
+  auto missing = link_parents(tree, page.messages);
+  if (one_way) {
+    // What stands before the first is where the walk has come to.
+    if (page.more) page.messages.front().parent = cursor.id();
+  } else {
+    for (const auto& each : missing) find_parent(opened, each.before, page.messages[each.index]);
+  }
   return page;
 }
 
-MessagePage Reader::oldest_after(rocksdb::Iterator& at, const ConversationId& id,
-                                 const MessageRange& range) const {
+MessagePage Reader::oldest_after(const Opened& opened, const MessageRange& range) const {
   MessagePage page;
   page.messages.reserve(std::min(range.limit, kReservedRows));
-  auto key = keys::message(id, *range.after);
-  at.Seek(key);
-  if (at.Valid() && at.key() == rocksdb::Slice(key)) at.Next();
+  const auto& tree = opened.conversation.tree;
+  auto& at = *opened.messages->at;
+  PathCursor cursor(at, opened.conversation.id,
+                    range.all_branches ? Path::all() : Path::active(tree));
   std::size_t bytes = 0;
-  for (; at.Valid() && page.messages.size() < range.limit; at.Next()) {
+  cursor.seek_oldest(*range.after);
+  for (; cursor.valid() && page.messages.size() < range.limit; cursor.next()) {
     auto message = decode(at);
     bytes += message.content.size();
     if (bytes > range.max_bytes && !page.messages.empty()) break;
     page.messages.push_back(std::move(message));
   }
-  page.more = at.Valid();
+  page.more = cursor.valid();
   check(at.status(), "reading");
+  auto missing = link_parents(tree, page.messages);
+  if (*range.after != MessageId()) {
+    for (const auto& each : missing) find_parent(opened, each.before, page.messages[each.index]);
+  }
   return page;
+}
+
+void Reader::find_parent(const Opened& opened, const Path& before, Message& message) const {
+  PathCursor cursor(*opened.messages->at, opened.conversation.id, before);
+  cursor.seek_newest(std::nullopt);
+  if (cursor.valid()) message.parent = cursor.id();
+  check(opened.messages->at->status(), "reading");
+}
+
+void Reader::find_parents(const UserId& user, const ConversationId& id,
+                          const std::vector<Message*>& messages) const {
+  auto opened = open(user, id);
+  if (!opened) return;
+  for (auto* message : messages) {
+    find_parent(*opened, before(opened->conversation.tree, *message), *message);
+  }
 }
 
 std::optional<MessagePage> Reader::messages(const UserId& user, const ConversationId& id,
                                             const MessageRange& range) const {
-  // The iterator sees one moment; the conversation is looked up later. If it is still there then,
-  // its removal had not begun at that moment.
-  Bounds bounds(*this, database_.messages(), std::string(id.raw()));
-  auto found = conversation(user, id);
-  if (!found) return std::nullopt;
-  auto page = range.after ? oldest_after(*bounds.at, id, range) : newest(*bounds.at, id, range);
-  page.conversation = std::move(*found);
+  auto opened = open(user, id);
+  if (!opened) return std::nullopt;
+  auto page = range.after ? oldest_after(*opened, range) : newest(*opened, range);
+  page.conversation = std::move(opened->conversation);
   return page;
 }
 
 std::optional<Message> Reader::message(const UserId& user, const ConversationId& id,
                                        const MessageId& message) const {
-  if (!conversation(user, id)) return std::nullopt;
-  return message_of(id, message);
+  auto opened = open(user, id);
+  if (!opened) return std::nullopt;
+  auto found = message_of(id, message);
+  if (found) find_parent(*opened, before(opened->conversation.tree, *found), *found);
+  return found;
 }
 
 std::optional<Message> Reader::message_of(const ConversationId& id,
@@ -211,6 +254,7 @@ std::optional<AppendedMessage> Reader::appended(const UserId& user, const Conver
   if (!record) return std::nullopt;
   auto made = message_of(id, record->message_id);
   if (!made) throw result_deleted();
+  find_parents(user, id, {&*made});
   return AppendedMessage{std::move(*made), true};
 }
 
@@ -229,25 +273,29 @@ std::optional<StartedTurn> Reader::turn(const UserId& user, const std::optional<
   auto prompt = message_of(record->conversation_id, record->message_id);
   auto reply = message_of(record->conversation_id, record->reply_id);
   if (!prompt || !reply) throw result_deleted();
+  find_parents(user, record->conversation_id, {&*prompt, &*reply});
   return StartedTurn{std::move(*made_in), std::move(*prompt), std::move(*reply), true};
 }
 
 std::optional<RecentMessages> Reader::recent(const UserId& user, const ConversationId& id,
-                                             const ContextSettings& usual) const {
-  Bounds bounds(*this, database_.messages(), std::string(id.raw()));
-  auto found = conversation(user, id);
-  if (!found) return std::nullopt;
+                                             const ContextSettings& usual,
+                                             const std::optional<TreePlace>& up_to) const {
+  auto opened = open(user, id);
+  if (!opened) return std::nullopt;
   RecentMessages recent;
-  recent.conversation = std::move(*found);
+  recent.conversation = std::move(opened->conversation);
   auto range = recent_range(resolved(recent.conversation.context, usual));
-  auto& at = *bounds.at;
+  const auto& tree = recent.conversation.tree;
+  auto& at = *opened->messages->at;
+  PathCursor everything(at, id, Path::all());
+  everything.seek_newest(std::nullopt);
+  if (everything.valid()) recent.newest = everything.id();
+  PathCursor cursor(at, id, up_to ? Path::to(tree, *up_to) : Path::active(tree));
+  cursor.seek_newest(std::nullopt);
+  if (cursor.valid()) recent.tip = cursor.id();
   std::size_t rows = 0;
   std::size_t bytes = 0;
-  for (at.SeekToLast(); at.Valid(); at.Prev()) {
-    if (!recent.newest) {
-      recent.newest = keys::parse_message(at.key().ToStringView());
-      if (!recent.newest) throw internal_error("a message's key is garbled");
-    }
+  for (; cursor.valid(); cursor.next()) {
     bool enough = recent.messages.size() == range.messages || bytes >= range.content_bytes;
     if (enough || rows++ == recent_rows(range.messages)) break;
     auto message = decode(at);
@@ -255,7 +303,7 @@ std::optional<RecentMessages> Reader::recent(const UserId& user, const Conversat
     bytes += message.content.size();
     recent.messages.push_back(std::move(message));
   }
-  recent.whole = !at.Valid();
+  recent.whole = !cursor.valid();
   check(at.status(), "reading");
   std::reverse(recent.messages.begin(), recent.messages.end());
   return recent;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "store/rocksdb/database.h"
 #include "store/rocksdb/value_codec.h"
@@ -45,7 +46,11 @@ class Reader {
   std::optional<StartedTurn> turn(const UserId& user, const std::optional<ConversationId>& id,
                                   const IdempotentRequest& idempotent) const;
   std::optional<RecentMessages> recent(const UserId& user, const ConversationId& id,
-                                       const ContextSettings& usual) const;
+                                       const ContextSettings& usual,
+                                       const std::optional<TreePlace>& up_to) const;
+  // Sets the parents of messages; none where the conversation is not there any more.
+  void find_parents(const UserId& user, const ConversationId& id,
+                    const std::vector<Message*>& messages) const;
 
  private:
   struct Bounds;
@@ -57,13 +62,19 @@ class Reader {
   // Throws as check_repeat.
   std::optional<IdempotencyRecord> earlier(const IdempotentRequest& idempotent, IdempotentKind kind,
                                            const std::optional<ConversationId>& id) const;
-  // Of a conversation that is the user's.
+  // A conversation, and an iterator over its messages that sees it as the record says.
+  struct Opened {
+    Conversation conversation;
+    std::unique_ptr<Bounds> messages;
+  };
+  std::optional<Opened> open(const UserId& user, const ConversationId& id) const;
+  // Of a conversation that is the user's; without its parent.
   std::optional<Message> message_of(const ConversationId& id, const MessageId& message) const;
+  // The newest message on the way `before`, if there is any, is the parent of `message`.
+  void find_parent(const Opened& opened, const Path& before, Message& message) const;
   Message decode(const rocksdb::Iterator& at) const;
-  MessagePage newest(rocksdb::Iterator& at, const ConversationId& id,
-                     const MessageRange& range) const;
-  MessagePage oldest_after(rocksdb::Iterator& at, const ConversationId& id,
-                           const MessageRange& range) const;
+  MessagePage newest(const Opened& opened, const MessageRange& range) const;
+  MessagePage oldest_after(const Opened& opened, const MessageRange& range) const;
 
   const Database& database_;
   Database::Access access_;

@@ -2,6 +2,7 @@
 
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "store/instruments/operation_metrics.h"
 #include "store/rocksdb/database.h"
@@ -22,6 +23,12 @@ Message to_message(NewMessage from) {
   message.metadata = std::move(from.metadata);
   message.client_message_id = std::move(from.client_message_id);
   return message;
+}
+
+// False when it is to be looked up (Placed).
+bool set_parent(Message& message, const std::optional<MessageId>& parent) {
+  if (parent && *parent != MessageId()) message.parent = parent;
+  return parent.has_value();
 }
 
 Idempotency idempotency_of(const UserId& user, std::optional<IdempotencyKey> key) {
@@ -81,6 +88,17 @@ struct RocksDbStore::Impl {
     auto look = [user, id](const Reader& reader) { return reader.exists(user, id); };
     bool there = co_await read(std::move(look));
     if (!there) throw not_found();
+  }
+
+  // Sets the parents of what a write has made, or found; the messages are the caller's.
+  Task<> find_parents(const UserId& user, const ConversationId& id,
+                      std::vector<Message*> messages) {
+    if (messages.empty()) co_return;
+    auto look = [user, id, messages](const Reader& reader) {
+      reader.find_parents(user, id, messages);
+      return true;
+    };
+    co_await read(std::move(look));
   }
 
   void require_room() const {
@@ -181,16 +199,22 @@ Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId i
   impl_->require_room();
   co_await impl_->require(user, id);
   AppendedMessage appended;
+  auto place = message.place;
   appended.message = to_message(std::move(message));
-  auto operation = impl_->submit<AppendMessage>(user, id, appended.message, std::move(idempotency));
+  auto operation =
+      impl_->submit<AppendMessage>(user, id, appended.message, place, std::move(idempotency));
   auto placed = co_await operation->wait();
   if (placed.replayed) {
     appended.message = std::move(*placed.replayed);
     appended.replayed = true;
   } else {
     appended.message.id = placed.id;
+    appended.message.branch = placed.branch;
     appended.message.timestamp_s = placed.timestamp_s;
   }
+  std::vector<Message*> unplaced;
+  if (!set_parent(appended.message, placed.parent)) unplaced.push_back(&appended.message);
+  co_await impl_->find_parents(user, id, std::move(unplaced));
   co_return appended;
 }
 
@@ -220,9 +244,11 @@ Task<> RocksDbStore::delete_message(UserId user, ConversationId id, MessageId me
 
 Task<std::optional<RecentMessages>> RocksDbStore::read_recent(UserId user, ConversationId id,
                                                               ContextSettings usual,
-                                                              std::optional<TreePlace> /*up_to*/) {
+                                                              std::optional<TreePlace> up_to) {
   OperationTimer timer(impl_->operations.read_recent);
-  auto look = [user, id, usual](const Reader& reader) { return reader.recent(user, id, usual); };
+  auto look = [user, id, usual, up_to](const Reader& reader) {
+    return reader.recent(user, id, usual, up_to);
+  };
   co_return co_await impl_->read(std::move(look));
 }
 
@@ -239,7 +265,15 @@ Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
   impl_->require_room();
   if (turn.conversation_id) co_await impl_->require(user, *turn.conversation_id);
   StartedTurn started;
-  started.prompt = to_message(std::move(turn.prompt));
+  auto place = turn.prompt.place;
+  std::optional<MessageId> answered;
+  if (turn.answered) {
+    place = TreePlace{turn.answered->branch, turn.answered->id};
+    answered = turn.answered->id;
+    started.prompt = std::move(*turn.answered);
+  } else {
+    started.prompt = to_message(std::move(turn.prompt));
+  }
   MessageRecord reply;
   reply.message.role = Role::kAssistant;
   reply.message.status = MessageStatus::kRunning;
@@ -249,20 +283,30 @@ Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
   auto idempotency = idempotency_of(user, std::move(key));
   auto operation =
       impl_->submit<StartTurn>(user, turn.conversation_id, std::move(turn.new_conversation),
-                               started.prompt, reply, std::move(idempotency));
+                               started.prompt, reply, place, answered, std::move(idempotency));
   auto placed = co_await operation->wait();
   started.conversation = std::move(placed.conversation);
   if (placed.replayed_prompt) {
     started.prompt = std::move(*placed.replayed_prompt);
     started.reply = std::move(*placed.replayed_reply);
     started.replayed = true;
+    std::vector<Message*> both{&started.prompt, &started.reply};
+    co_await impl_->find_parents(user, started.conversation.id, std::move(both));
     co_return started;
   }
-  started.prompt.id = placed.prompt_id;
-  started.prompt.timestamp_s = placed.timestamp_s;
+  if (!answered) {
+    started.prompt.id = placed.prompt_id;
+    started.prompt.branch = placed.branch;
+    started.prompt.timestamp_s = placed.timestamp_s;
+  }
   reply.message.id = placed.reply_id;
+  reply.message.branch = placed.branch;
+  reply.message.parent = started.prompt.id;
   reply.message.timestamp_s = placed.timestamp_s;
   started.reply = std::move(reply.message);
+  std::vector<Message*> unplaced;
+  if (!answered && !set_parent(started.prompt, placed.parent)) unplaced.push_back(&started.prompt);
+  co_await impl_->find_parents(user, started.conversation.id, std::move(unplaced));
   co_return started;
 }
 
@@ -284,8 +328,10 @@ Task<FinishedTurn> RocksDbStore::finish_turn(UserId user, ConversationId id, Mes
   co_await impl_->require(user, id);
   auto operation = impl_->submit<FinishTurn>(user, id, reply);
   auto saved = co_await operation->wait();
-  if (saved.earlier)
+  if (saved.earlier) {
+    saved.earlier->parent = reply.parent;
     co_return FinishedTurn{std::move(saved.conversation), std::move(*saved.earlier)};
+  }
   reply.timestamp_s = saved.timestamp_s;
   co_return FinishedTurn{std::move(saved.conversation), std::move(reply)};
 }

@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::size_t kTimestampOffset = 1;
 constexpr std::size_t kTimestampBytes = 8;
+// After the time come role, status, finish reason and the flags, a byte each.
+constexpr std::size_t kBranchOffset = kTimestampOffset + kTimestampBytes + 4;
 
 // Bits of a conversation's and of a message's flags.
 constexpr std::uint64_t kPinned = 1;
@@ -16,6 +18,9 @@ constexpr std::uint64_t kArchived = 2;
 constexpr std::uint64_t kHasTtl = 4;
 constexpr std::uint64_t kHeld = 8;
 constexpr std::uint64_t kHasContext = 16;
+constexpr std::uint64_t kHasBranches = 32;
+constexpr std::uint64_t kTipIsLast = 64;
+constexpr std::uint64_t kHasTip = 128;
 // Bits of context settings: which there are, and what the last one is.
 constexpr std::uint64_t kHasMessages = 1;
 constexpr std::uint64_t kHasTokens = 2;
@@ -66,6 +71,18 @@ void put_context(std::string& out, const ContextSettings& context) {
   if (context.tokens) put_unsigned(out, *context.tokens);
 }
 
+void put_branches(std::string& out, const BranchTable& tree) {
+  put_unsigned(out, tree.branches.size());
+  for (const auto& branch : tree.branches) {
+    put_unsigned(out, branch.parent);
+    out.append(branch.fork.raw());
+    out.append(branch.first.raw());
+  }
+  put_unsigned(out, tree.active);
+  put_byte(out, tree.active_up_to ? 1 : 0);
+  if (tree.active_up_to) out.append(tree.active_up_to->raw());
+}
+
 void put_details(std::string& out, const Conversation& conversation) {
   put_string(out, conversation.system_prompt);
   put_metadata(out, conversation.metadata);
@@ -73,6 +90,12 @@ void put_details(std::string& out, const Conversation& conversation) {
   if (!conversation.summary) return;
   put_string(out, conversation.summary->text);
   out.append(conversation.summary->up_to.raw());
+  put_unsigned(out, conversation.summary->branch);
+}
+
+std::uint64_t tip_flag(const ConversationRecord& record) {
+  if (!record.tip) return 0;
+  return *record.tip == record.last_message_id ? kTipIsLast : kHasTip;
 }
 
 // Reads a value front to back; throws at the first thing that cannot be.
@@ -156,6 +179,24 @@ class Decoder {
     return context;
   }
 
+  BranchTable branches() {
+    BranchTable tree;
+    auto count = unsigned_number();
+    if (count == 0 || count > limits::kBranches) fail("has a number of branches out of range");
+    for (std::uint32_t number = 1; number <= count; ++number) {
+      Branch branch;
+      branch.parent = small_number();
+      branch.fork = MessageId(uuid());
+      branch.first = MessageId(uuid());
+      if (branch.parent >= number) fail("has a branch of itself");
+      tree.branches.push_back(branch);
+    }
+    tree.active = small_number();
+    if (tree.active > count) fail("has an active branch that it does not have");
+    if (byte() != 0) tree.active_up_to = MessageId(uuid());
+    return tree;
+  }
+
   void details(Conversation& conversation) {
     conversation.system_prompt = string();
     conversation.metadata = metadata();
@@ -163,6 +204,7 @@ class Decoder {
     conversation.summary.emplace();
     conversation.summary->text = string();
     conversation.summary->up_to = MessageId(uuid());
+    conversation.summary->branch = small_number();
   }
 
   void finish() const {
@@ -192,11 +234,14 @@ void encode(const ConversationRecord& record, std::string& out) {
   put_unsigned(out, (conversation.pinned ? kPinned : 0) | (conversation.archived ? kArchived : 0) |
                         (conversation.ttl_seconds ? kHasTtl : 0) |
                         (conversation.held_until_s != 0 ? kHeld : 0) |
-                        (conversation.context.empty() ? 0 : kHasContext));
+                        (conversation.context.empty() ? 0 : kHasContext) |
+                        (conversation.tree.plain() ? 0 : kHasBranches) | tip_flag(record));
   if (conversation.ttl_seconds) put_signed(out, *conversation.ttl_seconds);
   if (conversation.held_until_s != 0) put_signed(out, conversation.held_until_s);
   if (!conversation.context.empty()) put_context(out, conversation.context);
+  if (!conversation.tree.plain()) put_branches(out, conversation.tree);
   out.append(record.last_message_id.raw());
+  if (tip_flag(record) == kHasTip) out.append(record.tip->raw());
   put_signed(out, record.expiry_indexed_at_s);
   put_unsigned(out, record.details_generation);
   if (record.details_generation == 0) put_details(out, conversation);
@@ -217,7 +262,10 @@ ConversationRecord decode_conversation(std::string_view value) {
   if ((flags & kHasTtl) != 0) conversation.ttl_seconds = in.signed_number();
   if ((flags & kHeld) != 0) conversation.held_until_s = in.signed_number();
   if (in.version() > 1 && (flags & kHasContext) != 0) conversation.context = in.context();
+  if (in.version() > 1 && (flags & kHasBranches) != 0) conversation.tree = in.branches();
   record.last_message_id = MessageId(in.uuid());
+  if (in.version() > 1 && (flags & kTipIsLast) != 0) record.tip = record.last_message_id;
+  if (in.version() > 1 && (flags & kHasTip) != 0) record.tip = MessageId(in.uuid());
   record.expiry_indexed_at_s = in.signed_number();
   record.details_generation = in.unsigned_number();
   if (record.details_generation == 0) in.details(conversation);
@@ -275,6 +323,18 @@ void set_timestamp(std::string& encoded_message, std::int64_t timestamp_s) {
   }
 }
 
+void set_branch(std::string& encoded_message, std::uint32_t branch) {
+  std::string number;
+  put_unsigned(number, branch);
+  encoded_message.replace(kBranchOffset, 1, number);
+}
+
+std::uint32_t branch_of(std::string_view encoded_message) {
+  Decoder in(encoded_message, "message");
+  in.bytes(kBranchOffset - 1);
+  return in.small_number();
+}
+
 MessageRecord decode_message(std::string_view value) {
   Decoder in(value, "message");
   MessageRecord record;
@@ -284,7 +344,7 @@ MessageRecord decode_message(std::string_view value) {
   message.status = in.enumeration(MessageStatus::kFailed);
   message.finish_reason = in.enumeration(FinishReason::kError);
   auto flags = in.unsigned_number();
-  message.branch = static_cast<std::uint32_t>(in.unsigned_number());
+  message.branch = in.small_number();
   message.content = in.string();
   message.model = in.string();
   message.client_message_id = in.string();

@@ -17,7 +17,7 @@
 namespace colloquy::store {
 
 inline constexpr std::uint8_t kValueVersion = 1;
-// Of a conversation and its details: with 2 came the context settings and the summary.
+// Of a conversation and its details: with 2 came the context settings, the summary and branches.
 inline constexpr std::uint8_t kConversationVersion = 2;
 // Of the database as a whole; a database with a greater one is not opened, one with a smaller one
 // is from then on of this one.
@@ -26,7 +26,9 @@ inline constexpr std::uint64_t kDatabaseFormat = 2;
 // A conversation and what the store needs to know beside it. The key holds user and id.
 struct ConversationRecord {
   Conversation conversation;
-  MessageId last_message_id;             // the greatest id ever given in it
+  MessageId last_message_id;  // the greatest id ever given in it
+  // The newest message on the active way; nil: there is none; nullopt: it is to be looked up.
+  std::optional<MessageId> tip;
   std::int64_t expiry_indexed_at_s = 0;  // the time of its entry in the expiry index; 0: none
   std::uint64_t details_generation =
       0;  // not 0: system prompt, metadata and summary stand in a details record
@@ -75,6 +77,10 @@ std::size_t details_bytes(const Conversation& conversation);
 
 // Sets the time in an encoded message, so that it can be encoded before the commit that dates it.
 void set_timestamp(std::string& encoded_message, std::int64_t timestamp_s);
+// The same for the branch, which must not have been set before.
+void set_branch(std::string& encoded_message, std::uint32_t branch);
+// Of an encoded message, without the rest of it.
+std::uint32_t branch_of(std::string_view encoded_message);
 
 ConversationRecord decode_conversation(std::string_view value);
 void decode_details(std::string_view value, Conversation& conversation);

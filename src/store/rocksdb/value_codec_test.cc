@@ -57,7 +57,11 @@ ConversationRecord conversation_sample_2() {
   auto record = conversation_sample();
   auto& conversation = record.conversation;
   conversation.context = {20, 300, true};
-  conversation.summary = ContextSummary{"in short", message_id(7)};
+  conversation.summary = ContextSummary{"in short", message_id(7), 2};
+  conversation.tree.branches = {{0, message_id(1), message_id(4)}, {1, {}, message_id(6)}};
+  conversation.tree.active = 1;
+  conversation.tree.active_up_to = message_id(5);
+  record.tip = message_id(8);
   return record;
 }
 
@@ -153,10 +157,13 @@ TEST(ValueCodec, Version1IsReadForEver) {
 
 TEST(ValueCodec, Version2OfAConversationIsReadForEver) {
   const std::string conversation =
-      "02057469746c6580c49fd50cc8c59fd50cac020717a0380f14ac0200010203040570018000000000000009a0fc9f"
-      "d50c00076265206b696e6402016101310162000108696e2073686f727400010203040570018000000000000007";
+      "02057469746c6580c49fd50cc8c59fd50cac0207b701a0380f14ac02020000010203040570018000000000000001"
+      "00010203040570018000000000000004010000000000000000000000000000000000010203040570018000000000"
+      "00000601010001020304057001800000000000000500010203040570018000000000000009000102030405700180"
+      "00000000000008a0fc9fd50c00076265206b696e6402016101310162000108696e2073686f727400010203040570"
+      "01800000000000000702";
   const std::string details =
-      "02076265206b696e6402016101310162000108696e2073686f727400010203040570018000000000000007";
+      "02076265206b696e6402016101310162000108696e2073686f72740001020304057001800000000000000702";
   EXPECT_EQ(decode_conversation(unhex(conversation)), conversation_sample_2());
   Conversation with_details;
   decode_details(unhex(details), with_details);

@@ -90,6 +90,19 @@ class StoreConformance : public testing::TestWithParam<StoreFactory> {
   MessagePage list(const Conversation& conversation, MessageRange range = {});
   // The contents of all messages, oldest first.
   std::vector<std::string> contents(const Conversation& conversation);
+  // Of branches (conformance_branches.cc).
+  Message append_at(const Conversation& conversation, const TreePlace& place,
+                    const std::string& content, std::optional<IdempotencyKey> key = {});
+  StartedTurn answer_again(const Conversation& conversation, const Message& prompt,
+                           std::optional<IdempotencyKey> key = {});
+  Conversation activate(const Conversation& conversation, const Message& message);
+  std::vector<Message> all_branches(const Conversation& conversation);
+  // Every message as its content, "<" and its parent's.
+  std::vector<std::string> tree(const Conversation& conversation);
+  // What is read page by page, oldest first.
+  std::vector<Message> in_pages(const Conversation& conversation, std::size_t limit, bool forward,
+                                bool all_branches);
+  void expect_pages_to_agree(const Conversation& conversation);
   IdempotencyKey key(const std::string& name, std::uint8_t fingerprint = 1);
 
   const UserId alice_{"alice"};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "store/parents.h"
 
 namespace colloquy::store {
 
@@ -35,10 +36,18 @@ Message ModelStore::seen(const Kept& kept) const {
   return message;
 }
 
+std::vector<Message> ModelStore::all(const Held& held) const {
+  std::vector<Message> all;
+  for (const auto& [id, kept] : held.messages) all.push_back(seen(kept));
+  link_parents(held.conversation.tree, all);
+  return all;
+}
+
 Message ModelStore::seen(Held& held, const MessageId& id) {
-  auto found = held.messages.find(id);
-  if (found == held.messages.end()) throw not_found();
-  return seen(found->second);
+  for (auto& message : all(held)) {
+    if (message.id == id) return message;
+  }
+  throw not_found();
 }
 
 ModelStore::Held& ModelStore::get_made(const UserId& user, const ConversationId& id) {
@@ -100,8 +109,17 @@ ModelStore::Kept& ModelStore::append(Held& held, NewMessage from) {
     id = given_messages_.back().uuid();
     given_messages_.pop_back();
   }
+  std::optional<MessageId> tip = MessageId();
+  auto way = Path::active(held.conversation.tree);
+  for (const auto& [earlier, kept] : held.messages) {
+    if (way.contains(kept.message.branch, earlier)) tip = earlier;
+  }
+  auto& tree = held.conversation.tree;
+  auto branch = from.place ? branch_after(tree, *from.place, MessageId(id), tip)
+                           : branch_at_end(tree, MessageId(id));
   held.last = MessageId(id);
   auto& kept = held.messages[held.last];
+  kept.message.branch = branch;
   kept.message.id = held.last;
   kept.message.role = from.role;
   kept.message.content = std::move(from.content);
@@ -195,18 +213,18 @@ Task<AppendedMessage> ModelStore::append_message(UserId user, ConversationId id,
   auto& kept = append(held, std::move(message));
   ++held.conversation.version;
   remember(user, key, {{}, id, kept.message.id, {}});
-  co_return AppendedMessage{kept.message, false};
+  co_return AppendedMessage{seen(held, kept.message.id), false};
 }
 
 Task<MessagePage> ModelStore::list_messages(UserId user, ConversationId id, MessageRange range) {
   std::scoped_lock lock(mutex_);
   auto& held = get(user, id);
-  std::vector<Message> all;
-  for (const auto& [message_id, kept] : held.messages) {
-    if (range.before && message_id >= *range.before) continue;
-    if (range.after && message_id <= *range.after) continue;
-    all.push_back(seen(kept));
-  }
+  auto way = range.all_branches ? Path::all() : Path::active(held.conversation.tree);
+  auto all = this->all(held);
+  std::erase_if(all, [&](const Message& message) {
+    return (range.before && message.id >= *range.before) ||
+           (range.after && message.id <= *range.after) || !way.contains(message.branch, message.id);
+  });
   if (!range.after) std::reverse(all.begin(), all.end());
   MessagePage page;
   page.conversation = held.conversation;
@@ -249,24 +267,29 @@ Task<> ModelStore::delete_message(UserId user, ConversationId id, MessageId mess
 
 Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, ConversationId id,
                                                             ContextSettings usual,
-                                                            std::optional<TreePlace> /*up_to*/) {
+                                                            std::optional<TreePlace> up_to) {
   std::scoped_lock lock(mutex_);
   auto* held = find(user, id);
   if (held == nullptr) co_return std::nullopt;
-  RecentMessages recent{held->conversation, {}, {}, false};
+  RecentMessages recent;
+  recent.conversation = held->conversation;
+  const auto& tree = held->conversation.tree;
   auto range = recent_range(resolved(held->conversation.context, usual));
   std::size_t bytes = 0;
   if (!held->messages.empty()) recent.newest = held->messages.rbegin()->first;
+  auto way = up_to ? Path::to(tree, *up_to) : Path::active(tree);
+  auto on_way = all(*held);
+  std::erase_if(on_way, [&](const Message& each) { return !way.contains(each.branch, each.id); });
+  if (!on_way.empty()) recent.tip = on_way.back().id;
   auto left = recent_rows(range.messages);
-  auto at = held->messages.rbegin();
-  for (; at != held->messages.rend() && left > 0; ++at, --left) {
+  for (; !on_way.empty() && left > 0; on_way.pop_back(), --left) {
     if (recent.messages.size() == range.messages || bytes >= range.content_bytes) break;
-    auto message = seen(at->second);
+    auto& message = on_way.back();
     if (message.content.empty() || message.status == MessageStatus::kRunning) continue;
     bytes += message.content.size();
     recent.messages.insert(recent.messages.begin(), std::move(message));
   }
-  recent.whole = at == held->messages.rend();
+  recent.whole = on_way.empty();
   co_return recent;
 }
 
@@ -284,11 +307,18 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   auto& held =
       is_new ? add(user, std::move(*turn.new_conversation)) : get(user, *turn.conversation_id);
   auto updated_at_s = held.conversation.updated_at_s;
-  auto prompt = append(held, std::move(turn.prompt)).message;
-  NewMessage place;
-  place.role = Role::kAssistant;
-  if (given_messages_.empty()) given_messages_.push_back(prompt.id.successor());
-  auto& reply = append(held, std::move(place));
+  NewMessage answer;
+  answer.role = Role::kAssistant;
+  Message prompt;
+  if (turn.answered) {
+    prompt = *turn.answered;
+    answer.place = TreePlace{prompt.branch, prompt.id};
+  } else {
+    auto prompt_id = append(held, std::move(turn.prompt)).message.id;
+    prompt = seen(held, prompt_id);
+    if (given_messages_.empty()) given_messages_.push_back(prompt.id.successor());
+  }
+  auto& reply = append(held, std::move(answer));
   reply.message.status = MessageStatus::kRunning;
   reply.message.model = turn.model;
   reply.lease_until_s = turn.lease_until_s;
@@ -297,7 +327,7 @@ Task<StartedTurn> ModelStore::start_turn(UserId user, NewTurn turn,
   }
   if (!is_new) ++held.conversation.version;
   remember(user, key, {{}, held.conversation.id, prompt.id, reply.message.id});
-  StartedTurn started{held.conversation, prompt, reply.message, false};
+  StartedTurn started{held.conversation, prompt, seen(held, reply.message.id), false};
   // Holding the expiry off is a change of the conversation in itself.
   if (!counts_at_once_ && !held.conversation.ttl_seconds) {
     held.conversation.updated_at_s = updated_at_s;
@@ -322,6 +352,7 @@ Task<FinishedTurn> ModelStore::finish_turn(UserId user, ConversationId id, Messa
   if (found == held.messages.end()) throw not_found();
   if (found->second.message.status == MessageStatus::kRunning) {
     reply.timestamp_s = clock_.now_s();
+    reply.branch = found->second.message.branch;
     found->second.message = std::move(reply);
     held.conversation.updated_at_s = clock_.now_s();
     release(held.conversation, found->second.lease_until_s);

@@ -84,6 +84,8 @@ class ModelStore : public Store {
   void remember(const UserId& user, const std::optional<IdempotencyKey>& key, Remembered made);
   Held& add(const UserId& user, NewConversation from);
   Kept& append(Held& held, NewMessage from);
+  // With their parents.
+  std::vector<Message> all(const Held& held) const;
 
   Clock& clock_;
   IdSource& ids_;
