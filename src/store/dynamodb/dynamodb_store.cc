@@ -10,12 +10,11 @@
 #include "base/error.h"
 #include "base/side_by_side.h"
 #include "store/dynamodb/background.h"
+#include "store/dynamodb/conversation_reader.h"
 #include "store/dynamodb/message_reader.h"
 #include "store/dynamodb/message_writer.h"
 #include "store/dynamodb/placer.h"
 #include "store/dynamodb/purger.h"
-#include "store/dynamodb/range_hints.h"
-#include "store/dynamodb/recount.h"
 #include "store/dynamodb/renewer.h"
 #include "store/dynamodb/table_sizes.h"
 #include "store/dynamodb/turn_writer.h"
@@ -23,18 +22,12 @@
 #include "store/instruments/operation_metrics.h"
 
 namespace colloquy::store {
-
-using dynamodb::MessageItem;
-using dynamodb::MessageReader;
-
 namespace {
 
 // What is under way in the background at the end, a call of the service at most, may take so long.
 constexpr auto kCloseBound = std::chrono::seconds(8);
 constexpr int kUpdateTries = 40;
 constexpr std::int64_t kUpdatePauseMs = 60;
-// Changes that a mended count may have in it while whoever made them may yet want to count them.
-constexpr std::size_t kRememberedMost = 200;
 
 Error changed_meanwhile() {
   return {ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime."};
@@ -49,13 +42,6 @@ Task<> pause_at_random() {
   co_await timer.async_wait(boost::asio::use_awaitable);
 }
 
-std::vector<Message> messages_of(std::vector<MessageItem> items) {
-  std::vector<Message> messages;
-  messages.reserve(items.size());
-  for (auto& item : items) messages.push_back(std::move(item.message));
-  return messages;
-}
-
 }  // namespace
 
 struct DynamoDbStore::Impl {
@@ -67,6 +53,7 @@ struct DynamoDbStore::Impl {
         operations(metrics),
         rows(std::make_shared<dynamodb::Rows>(client, options.tables)),
         reader(*rows, clock),
+        conversations(*rows, reader, clock),
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
         steps(*rows, clock, ids),
         placer(*rows, reader),
@@ -76,37 +63,6 @@ struct DynamoDbStore::Impl {
         purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn,
                                                   options.sweep_interval, metrics)),
         sizes(std::make_shared<dynamodb::TableSizes>(client, options.tables, metrics)) {}
-
-  // nullopt when it is not there or has expired.
-  Task<std::optional<Conversation>> conversation(UserId user, ConversationId id) {
-    auto found = co_await rows->conversation(std::move(user), id);
-    if (!found || found->conversation.expired(clock.now_s())) co_return std::nullopt;
-    co_return std::move(found->conversation);
-  }
-
-  // The conversation, where `read` is older than one of its messages that was read beside it.
-  Task<bool> keep_up(std::optional<Conversation>& read, std::vector<MessageItem>& beside) {
-    auto known = read->tree.newest();
-    bool behind = std::any_of(beside.begin(), beside.end(), [known](const MessageItem& item) {
-      return item.message.branch > known;
-    });
-    if (behind) read = co_await conversation(read->user_id, read->id);
-    co_return read.has_value();
-  }
-
-  // Sets the count to what was seen, where a crash between two writes has left it behind.
-  Task<> mend(Conversation& conversation, const dynamodb::Recount& seen) {
-    auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(seen.count(), 0));
-    if (count == conversation.message_count) co_return;
-    // Too much going on to remember it all. The next read will find it quieter.
-    if (seen.changes().size() > kRememberedMost) co_return;
-    auto mended = conversation;
-    mended.message_count = count;
-    ++mended.version;
-    std::vector<std::string> changes(seen.changes().begin(), seen.changes().end());
-    bool done = co_await rows->mend(mended, std::move(changes));
-    if (done) conversation = std::move(mended);
-  }
 
   void stop() {
     purger->stop();
@@ -119,8 +75,8 @@ struct DynamoDbStore::Impl {
   IdSource& ids;
   OperationMetrics operations;
   std::shared_ptr<dynamodb::Rows> rows;
-  MessageReader reader;
-  dynamodb::RangeHints hints;
+  dynamodb::MessageReader reader;
+  dynamodb::ConversationReader conversations;
   std::shared_ptr<dynamodb::Renewer> renewer;
   dynamodb::WriteSteps steps;
   dynamodb::Placer placer;
@@ -161,7 +117,7 @@ Task<CreatedConversation> DynamoDbStore::create_conversation(UserId user,
 
 Task<std::optional<Conversation>> DynamoDbStore::get_conversation(UserId user, ConversationId id) {
   OperationTimer timer(impl_->operations.get_conversation);
-  co_return co_await impl_->conversation(std::move(user), id);
+  co_return co_await impl_->conversations.conversation(std::move(user), id);
 }
 
 Task<ConversationPage> DynamoDbStore::list_conversations(UserId user, std::size_t limit,
@@ -274,65 +230,18 @@ Task<AppendedMessage> DynamoDbStore::append_message(UserId user, ConversationId 
 
 Task<MessagePage> DynamoDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {
   OperationTimer timer(impl_->operations.list_messages);
-  auto& reader = impl_->reader;
-  // As if it had no branches; where it has, what was read is mostly on its active way.
-  auto rows = reader.page_rows(id, Path::all(), range);
-  auto both = co_await side_by_side(impl_->conversation(user, id), reader.extend_page(rows, range));
-  auto& conversation = both.first;
-  if (!conversation) throw not_found();
-  bool there = co_await impl_->keep_up(conversation, rows.seen());
-  if (!there) throw not_found();
-  bool all = conversation->tree.plain() || range.all_branches;
-  if (!all) {
-    rows.follow(Path::active(conversation->tree));
-    co_await reader.extend_page(rows, range);
-  }
-  auto read = MessageReader::take_page(rows, range);
-  bool from_the_first = !range.before && (!range.after || *range.after == MessageId());
-  if (all && from_the_first && !read.more) {
-    dynamodb::Recount seen(impl_->clock.now_s());
-    seen.add(read.items);
-    seen.end();
-    co_await impl_->mend(*conversation, seen);
-  }
-  co_await reader.read_contents(read.items);
-  MessagePage page;
-  page.more = read.more;
-  page.messages = messages_of(std::move(read.items));
-  co_await reader.link(*conversation, page.messages, read);
-  page.conversation = std::move(*conversation);
-  co_return page;
+  co_return co_await impl_->conversations.list(std::move(user), id, range);
 }
 
 Task<> DynamoDbStore::recount(UserId user, ConversationId id) {
   OperationTimer timer(impl_->operations.list_messages);
-  // Mended only as it was before its messages were read: what changes it meanwhile stands.
-  auto conversation = co_await impl_->conversation(std::move(user), id);
-  if (!conversation) throw not_found();
-  dynamodb::Recount seen(impl_->clock.now_s());
-  MessageRange range;
-  range.limit = limits::kPageMax;
-  range.after = MessageId();
-  bool more = true;
-  while (more) {
-    auto page = co_await impl_->reader.page(id, Path::all(), range);
-    seen.add(page.items);
-    if (!page.items.empty()) range.after = page.items.back().message.id;
-    more = page.more;
-  }
-  seen.end();
-  co_await impl_->mend(*conversation, seen);
+  co_await impl_->conversations.recount(std::move(user), id);
 }
 
 Task<std::optional<Message>> DynamoDbStore::get_message(UserId user, ConversationId id,
                                                         MessageId message) {
   OperationTimer timer(impl_->operations.get_message);
-  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.find(id, message));
-  auto& [conversation, found] = both;
-  if (!conversation || !found.item) co_return std::nullopt;
-  auto parent = co_await impl_->reader.parent(*conversation, found);
-  found.item->message.parent = parent;
-  co_return std::move(found.item->message);
+  co_return co_await impl_->conversations.message(std::move(user), id, message);
 }
 
 Task<> DynamoDbStore::delete_message(UserId user, ConversationId id, MessageId message) {
@@ -344,46 +253,7 @@ Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, Conv
                                                                ContextSettings usual,
                                                                std::optional<TreePlace> up_to) {
   OperationTimer timer(impl_->operations.read_recent);
-  auto usual_range = recent_range(usual);
-  auto range = impl_->hints.guess(id, usual_range);
-  // As if it had no branches.
-  bool nothing = up_to && up_to->after == MessageId();
-  auto path = nothing ? Path::to(BranchTable(), *up_to) : Path::all();
-  std::optional<MessageId> last;
-  if (up_to && !nothing) last = up_to->after;
-  auto rows = impl_->reader.recent_rows(id, path, last);
-  RecentMessages recent;
-  std::optional<Conversation> conversation;
-  if (up_to) {
-    auto all = co_await side_by_side(
-        side_by_side(impl_->conversation(user, id), impl_->reader.newest(id, Path::all())),
-        impl_->reader.extend(rows, range));
-    conversation = std::move(all.first.first);
-    recent.newest = all.first.second;
-  } else {
-    auto both =
-        co_await side_by_side(impl_->conversation(user, id), impl_->reader.extend(rows, range));
-    conversation = std::move(both.first);
-    if (!rows.seen().empty()) recent.newest = rows.seen().front().message.id;
-  }
-  if (!conversation) co_return std::nullopt;
-  bool there = co_await impl_->keep_up(conversation, rows.seen());
-  if (!there) co_return std::nullopt;
-  const auto& tree = conversation->tree;
-  if (up_to) {
-    rows.follow(Path::to(tree, *up_to));
-  } else if (!tree.plain()) {
-    rows.follow(Path::active(tree));
-  }
-  auto own_range = recent_range(resolved(conversation->context, usual));
-  impl_->hints.learn(id, own_range, usual_range);
-  co_await impl_->reader.extend(rows, own_range);
-  if (!rows.seen().empty()) recent.tip = rows.seen().front().message.id;
-  auto items = co_await impl_->reader.newest_with_text(rows, own_range);
-  recent.conversation = std::move(*conversation);
-  recent.messages = messages_of(std::move(items.items));
-  recent.whole = items.whole;
-  co_return recent;
+  co_return co_await impl_->conversations.recent(std::move(user), id, usual, up_to);
 }
 
 Task<StartedTurn> DynamoDbStore::start_turn(UserId user, NewTurn turn,
@@ -418,7 +288,8 @@ Task<bool> DynamoDbStore::save_partial(UserId user, ConversationId id, Message r
 Task<std::optional<std::string>> DynamoDbStore::find_owner(UserId user, ConversationId id,
                                                            MessageId reply) {
   OperationTimer timer(impl_->operations.find_owner);
-  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.find(id, reply));
+  auto both = co_await side_by_side(impl_->conversations.conversation(user, id),
+                                    impl_->reader.find(id, reply));
   auto& [conversation, found] = both;
   if (!conversation || !found.item) co_return std::nullopt;
   co_return impl_->turns.owner_elsewhere(*found.item);

@@ -42,7 +42,7 @@ Task<Message> MessageWriter::insert_message(const KeyedItem& made, const Placer:
   item.idempotency = made.hash_key;
   item.ttl = steps_.removal_time(conversation.ttl_seconds, 0);
   auto message = item.message;
-  message.parent = placed.parent;
+  message.parent = co_await placer_.parent(placed, message.id);
   bool inserted = co_await rows_.insert_message(item, Rows::Insert::kNew);
   if (!inserted && made.hash_key.empty()) {
     throw unavailable("The message could not be given an id. Send it again.");
@@ -51,8 +51,9 @@ Task<Message> MessageWriter::insert_message(const KeyedItem& made, const Placer:
     // Another server, at the same request, was first.
     auto there = co_await reader_.find(conversation.id, message.id);
     if (there.item) {
+      auto parent = message.parent;
       message = std::move(there.item->message);
-      message.parent = placed.parent;
+      message.parent = parent;
     }
   }
   Touch touch;

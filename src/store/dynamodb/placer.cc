@@ -91,22 +91,22 @@ Task<Placer::Placed> Placer::place(Conversation conversation, std::optional<Tree
     if (change.done) break;
     newest = co_await reader_.newest(placed.conversation.id, Path::all());
   }
-  placed.parent = co_await parent(placed.conversation, placed.branch, id, newest);
+  placed.newest = newest;
   co_return placed;
 }
 
-// The newest of all is looked at first: it is the end of the active way, but for writes of several
-// servers at the same moment.
-Task<std::optional<MessageId>> Placer::parent(Conversation conversation, std::uint32_t branch,
-                                              MessageId id, std::optional<MessageId> newest) {
-  if (!newest) co_return std::nullopt;
-  const auto& tree = conversation.tree;
-  bool in_branch = *newest < id && (branch == 0 || tree.branches[branch - 1].first <= *newest);
-  if (in_branch && branch == tree.newest()) co_return newest;
+// The newest of all is the end of the active way, but for writes of several servers at the same
+// moment.
+Task<std::optional<MessageId>> Placer::parent(const Placed& placed, MessageId id) {
+  if (!placed.newest) co_return std::nullopt;
+  const auto& tree = placed.conversation.tree;
+  auto first = placed.branch == 0 ? MessageId() : tree.branches[placed.branch - 1].first;
+  bool in_branch = first <= *placed.newest && *placed.newest < id;
+  if (in_branch && placed.branch == tree.newest()) co_return placed.newest;
   Message written;
   written.id = id;
-  written.branch = branch;
-  co_return co_await reader_.newest(conversation.id, before(tree, written));
+  written.branch = placed.branch;
+  co_return co_await reader_.newest(placed.conversation.id, before(tree, written));
 }
 
 }  // namespace colloquy::store::dynamodb

@@ -34,18 +34,17 @@ class Placer {
   struct Placed {
     Conversation conversation;  // with the branch
     std::uint32_t branch = 0;
-    std::optional<MessageId> parent;
+    std::optional<MessageId> newest;  // of all messages
   };
   // For a message with the id `id`. `newest`: of all messages, as it was read with the
   // conversation. kConflict: it would need a branch more than there can be. kNotFound: the
   // conversation is gone.
   Task<Placed> place(Conversation conversation, std::optional<TreePlace> place, MessageId id,
                      std::optional<MessageId> newest);
+  // Of a message with the id `id` there.
+  Task<std::optional<MessageId>> parent(const Placed& placed, MessageId id);
 
  private:
-  Task<std::optional<MessageId>> parent(Conversation conversation, std::uint32_t branch,
-                                        MessageId id, std::optional<MessageId> newest);
-
   Rows& rows_;
   MessageReader& reader_;
 };

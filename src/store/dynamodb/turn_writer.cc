@@ -52,7 +52,7 @@ Task<std::optional<StartedTurn>> TurnWriter::write_turn(const KeyedItem& made,
   prompt.ttl = steps_.removal_time(conversation.ttl_seconds, made.lease_until_s);
   StartedTurn started;
   started.prompt = prompt.message;
-  started.prompt.parent = placed.parent;
+  started.prompt.parent = co_await placer_.parent(placed, made.message_id);
   started.reply = answer_to_come(prompt, clock_.now_s()).message;
   started.reply.parent = started.prompt.id;
   bool inserted = co_await rows_.insert_message(prompt, Rows::Insert::kNew);
@@ -116,7 +116,7 @@ Task<Placer::Placed> TurnWriter::place_turn(Conversation conversation, const New
     if (found.is_written && found.item) {
       Placer::Placed placed;
       placed.branch = found.item->message.branch;
-      placed.parent = co_await reader_.parent(conversation, found);
+      placed.newest = newest;
       placed.conversation = std::move(conversation);
       co_return placed;
     }
