@@ -2,10 +2,8 @@
 
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -14,6 +12,7 @@
 #include "base/error.h"
 #include "migrate/mover.h"
 #include "migrate/source_tables.h"
+#include "run_to_end.h"
 #include "store/dynamodb/dynamodb_transfer.h"
 #include "store/rocksdb/rocksdb_transfer.h"
 #include "tables_access.h"
@@ -59,19 +58,12 @@ class Migration {
     bool terminal = isatty(STDERR_FILENO) == 1;
     migrate::ProgressReport report(std::cerr, terminal);
     migrate::Mover mover(*from_, *to_, file_, report, clock_);
-    std::exception_ptr failure;
-    migrate::Moved moved;
-    boost::asio::co_spawn(loop_, mover.run(), [&](std::exception_ptr error, migrate::Moved result) {
-      failure = error;
-      moved = result;
-      loop_.stop();  // whatever renews credentials goes on for ever
-    });
-    loop_.run();
-    if (failure) {
+    try {
+      return run_to_end(loop_, mover.run());
+    } catch (...) {
       if (terminal) std::cerr << '\n';  // the bar's line is not over
-      std::rethrow_exception(failure);
+      throw;
     }
-    return moved;
   }
 
  private:

@@ -1,16 +1,17 @@
 #include "tables_command.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 #include <chrono>
 #include <cstdlib>
-#include <future>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "run_to_end.h"
 #include "store/dynamodb/tables.h"
 #include "tables_access.h"
 #include "telemetry/log.h"
@@ -42,10 +43,8 @@ std::string command_line(const char* action, const config::DynamoDbConfig& confi
 }
 
 bool has_error(const std::vector<dynamodb::Finding>& findings) {
-  for (const auto& finding : findings) {
-    if (finding.severity == Severity::kError) return true;
-  }
-  return false;
+  return std::any_of(findings.begin(), findings.end(),
+                     [](const auto& finding) { return finding.severity == Severity::kError; });
 }
 
 int print_findings(const std::vector<dynamodb::Finding>& findings,
@@ -60,19 +59,6 @@ int print_findings(const std::vector<dynamodb::Finding>& findings,
   if (has_error(findings)) return EXIT_FAILURE;
   out << "The tables are what they must be.\n";
   return EXIT_SUCCESS;
-}
-
-template <class T>
-bool is_ready(const std::future<T>& result) {
-  return result.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-}
-
-// Until the task has ended: the loop may have other things to do, such as to renew credentials.
-template <class T>
-T run_to_end(asio::io_context& loop, Task<T> task) {
-  auto result = asio::co_spawn(loop, std::move(task), asio::use_future);
-  while (!is_ready(result)) loop.run_one();
-  return result.get();
 }
 
 // What a server that does not start says of the tables.

@@ -24,8 +24,8 @@ struct Rest {
   std::optional<std::uint64_t> counted;  // of the messages so far, from the first on
 };
 
-// As message_count counts where a turn comes into it with its end.
-std::uint64_t counted(const std::vector<store::Message>& messages) {
+// As message_count counts where a turn comes into it with its end, prompt and answer.
+std::uint64_t count_without_running_turns(const std::vector<store::Message>& messages) {
   auto running = std::count_if(messages.begin(), messages.end(), [](const store::Message& message) {
     return message.status == store::MessageStatus::kRunning;
   });
@@ -68,17 +68,19 @@ Task<> check_count(Rest& rest, std::uint64_t message_count) {
 
 // A message that comes in while this runs is sent too; one that is deleted is not.
 Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
-  while (true) {
+  bool more = true;
+  std::uint64_t message_count = 0;
+  while (more) {
     co_await writer.write(rest->pending);
     rest->pending.clear();
     auto page = co_await rest->conversations.messages(rest->user, rest->id, rest->range);
     write_messages(rest->pending, page.messages, false);
     if (!page.messages.empty()) rest->range.after = page.messages.back().id;
-    if (rest->counted) *rest->counted += counted(page.messages);
-    if (page.more) continue;
-    co_await check_count(*rest, page.conversation.message_count);
-    break;
+    if (rest->counted) *rest->counted += count_without_running_turns(page.messages);
+    message_count = page.conversation.message_count;
+    more = page.more;
   }
+  co_await check_count(*rest, message_count);
   rest->pending.push_back(']');
   rest->pending += rest->tail;
   co_await writer.write(rest->pending);
@@ -148,7 +150,7 @@ Task<http::Response> list_messages(chat::Conversations& conversations, UserId us
   selection.range.after = page.messages.back().id;
   auto rest = std::make_shared<Rest>(
       Rest{conversations, std::move(user), id, selection.range, std::move(body), tail, {}});
-  if (from_the_first) rest->counted = counted(page.messages);
+  if (from_the_first) rest->counted = count_without_running_turns(page.messages);
   response.stream = [rest](http::BodyWriter& writer) { return stream_rest(rest, writer); };
   co_return response;
 }

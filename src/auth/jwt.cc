@@ -1,7 +1,6 @@
 #include "auth/jwt.h"
 
-#include <algorithm>
-#include <array>
+#include <utility>
 
 #include "auth/base64url.h"
 #include "auth/strict_json.h"

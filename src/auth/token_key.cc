@@ -16,6 +16,7 @@
 #include "auth/user_id.h"
 #include "auth/verification_key.h"
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "base/limits.h"
 #include "base/read_file.h"
 
@@ -63,15 +64,6 @@ TokenKey read_key_file(const fs::path& path, mode_t refused_permissions) {
   return key;
 }
 
-void write_all(const FileDescriptor& file, std::string_view text, const fs::path& path) {
-  while (!text.empty()) {
-    const auto written = ::write(file.number(), text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) refuse_creation(path, errno);
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
 // Gives the finished file its name, unless that is taken: true, or false if it is.
 bool publish(const fs::path& temporary, const fs::path& path) {
   // A hard link, because rename would replace what another process has just made.
@@ -90,12 +82,6 @@ bool publish(const fs::path& temporary, const fs::path& path) {
   refuse_creation(path, error);
 }
 
-void sync_folder(const fs::path& folder) {
-  const FileDescriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  // Some file systems cannot sync a folder; the key is there all the same.
-  if (descriptor.is_open()) ::fsync(descriptor.number());
-}
-
 void create_key_file(const fs::path& path) {
   const fs::path folder = path.parent_path();
   std::error_code error;
@@ -107,7 +93,8 @@ void create_key_file(const fs::path& path) {
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file.is_open()) refuse_creation(path, errno);
     try {
-      write_all(file, random_text(kNewKeyBytes) + "\n", path);
+      const auto failed = write_all(file, random_text(kNewKeyBytes) + "\n");
+      if (failed) refuse_creation(path, failed.value());
       if (::fchmod(file.number(), 0600) != 0 || ::fsync(file.number()) != 0) {
         refuse_creation(path, errno);
       }
@@ -117,6 +104,7 @@ void create_key_file(const fs::path& path) {
     }
   }
   if (!publish(temporary, path)) ::unlink(temporary.c_str());
+  // Some file systems cannot sync a folder; the key is there all the same.
   sync_folder(folder);
 }
 

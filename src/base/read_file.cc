@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file_descriptor.h"
 
 namespace colloquy {
 namespace {
@@ -24,10 +25,6 @@ Error unreadable(const std::filesystem::path& path, int error) {
 }
 
 }  // namespace
-
-FileDescriptor::~FileDescriptor() {
-  if (is_open()) ::close(number_);
-}
 
 FileContent read_file(const std::filesystem::path& path, std::size_t bytes_max) {
   // Without O_NONBLOCK a named pipe would hold us up until someone writes to it.

@@ -19,18 +19,4 @@ struct FileContent {
 // read, is not a regular file (a pipe does not hold it up) or is larger than bytes_max.
 FileContent read_file(const std::filesystem::path& path, std::size_t bytes_max);
 
-// An open file descriptor that is closed at the end. Not thread-safe.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int number) : number_(number) {}
-  ~FileDescriptor();
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int number() const { return number_; }
-  bool is_open() const { return number_ >= 0; }
-
- private:
-  int number_;
-};
-
 }  // namespace colloquy

@@ -24,4 +24,14 @@ std::array<std::uint8_t, 32> sha256(std::initializer_list<std::string_view> piec
   return digest;
 }
 
+std::string_view bytes_of(std::span<const std::uint8_t> digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+std::uint64_t leading_number(std::span<const std::uint8_t, 32> digest) {
+  std::uint64_t number = 0;
+  for (auto byte : digest.first<8>()) number = number << 8U | byte;
+  return number;
+}
+
 }  // namespace colloquy

@@ -19,5 +19,12 @@ TEST(Sha256, DoesNotDependOnHowTheTextIsCut) {
   EXPECT_NE(sha256({"abd"}), sha256({"abc"}));
 }
 
+TEST(Sha256, ADigestIsATextAndANumber) {
+  const auto digest = sha256({"abc"});
+  EXPECT_EQ(bytes_of(digest).size(), 32U);
+  EXPECT_EQ(bytes_of(digest).substr(0, 4), "\xba\x78\x16\xbf");
+  EXPECT_EQ(leading_number(digest), 0xba7816bf8f01cfea);
+}
+
 }  // namespace
 }  // namespace colloquy

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,5 +20,10 @@ std::string_view cut_utf8(std::string_view text, std::size_t most);
 
 // Every byte as %XX (upper case) but RFC 3986's unreserved ones and those of `also_kept`.
 std::string percent_encode(std::string_view bytes, std::string_view also_kept = {});
+
+// Two lower-case digits for each byte (RFC 4648 section 8, in lower case).
+std::string to_hex(std::string_view bytes);
+// nullopt for what to_hex does not make.
+std::optional<std::string> from_hex(std::string_view digits);
 
 }  // namespace colloquy

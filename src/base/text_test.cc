@@ -26,5 +26,21 @@ TEST(Text, PercentEncodingKeepsWhatItIsTold) {
   EXPECT_EQ(percent_encode("/a b/", "/"), "/a%20b/");
 }
 
+TEST(Text, HexOfAnyBytesIsReadBack) {
+  EXPECT_EQ(to_hex(""), "");
+  EXPECT_EQ(to_hex(std::string_view("\0\x0f\x7f\x80\xff", 5)), "000f7f80ff");
+  EXPECT_EQ(from_hex(""), "");
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) all.push_back(static_cast<char>(byte));
+  EXPECT_EQ(from_hex(to_hex(all)), all);
+}
+
+TEST(Text, WhatIsNotLowerCaseHexIsRefused) {
+  for (const char* digits : {"0", "abc", "AB", "g0", "0g", "/0", ":0", "`0", " 0", "0x12", "-1"}) {
+    EXPECT_FALSE(from_hex(digits)) << digits;
+  }
+  EXPECT_FALSE(from_hex(std::string_view("0\0", 2)));
+}
+
 }  // namespace
 }  // namespace colloquy

@@ -28,9 +28,7 @@ const UserId kAlice("alice");
 // it is told to.
 class ThreeVoices final : public llm::Provider {
  public:
-  using Provider::count_tokens;
   const std::vector<std::string>& models() const override { return models_; }
-  std::size_t count_tokens(std::string_view text) const override { return text.size(); }
   Task<llm::CompletionResult> complete(llm::CompletionRequest request, const llm::TextSink& sink,
                                        llm::Cancellation& cancellation) override {
     const auto& first = request.messages.front().content;

@@ -36,7 +36,6 @@ class SharedStore final : public store::ModelStore {
 class SilentProvider final : public llm::Provider {
  public:
   const std::vector<std::string>& models() const override { return models_; }
-  std::size_t count_tokens(std::string_view text) const override { return text.size(); }
   Task<llm::CompletionResult> complete(llm::CompletionRequest /*request*/,
                                        const llm::TextSink& /*sink*/,
                                        llm::Cancellation& /*cancellation*/) override {

@@ -1,5 +1,5 @@
 // How many tokens a text is for a model: by the model's own tokenizer, where its provider has one,
-// else by an estimate. Callable from every event loop.
+// else by an estimate (llm/token_estimate.h). Callable from every event loop.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +9,6 @@
 #include "llm/provider.h"
 
 namespace colloquy::chat {
-
-// For texts whose tokenizer is not known. It is made to come out above the count of the byte-pair
-// tokenizers in use rather than below it, in every script: letters of ASCII count a token for four
-// of a word (for two of what is too long for one), digits one for two, every other sign of ASCII
-// and every line break one, letters of other alphabets one for each, Chinese, Japanese and Korean
-// ones 1.5 for each, whatever lies beyond the basic plane (most emoji) three.
-std::size_t estimate_tokens(std::string_view text);
 
 // What a chat template puts around each message, as an estimate.
 inline constexpr std::size_t kTokensAroundMessage = 4;

@@ -48,8 +48,6 @@ class FullStore final : public store::ModelStore {
 class ScriptedProvider final : public llm::Provider {
  public:
   const std::vector<std::string>& models() const override { return models_; }
-  using Provider::count_tokens;
-  std::size_t count_tokens(std::string_view text) const override { return text.size(); }
   Task<llm::CompletionResult> complete(llm::CompletionRequest request, const llm::TextSink& sink,
                                        llm::Cancellation& cancellation) override {
     ++calls;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/read_file.h"
+#include "base/text.h"
 
 namespace colloquy::cluster {
 namespace {
@@ -21,34 +22,6 @@ constexpr std::size_t kFileBytesMax = 64 * limits::kKiB;
 constexpr std::size_t kNonceBytes = 16;
 constexpr std::size_t kUserBytesMax = 256;
 
-std::string hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * bytes.size());
-  for (char c : bytes) {
-    auto byte = static_cast<unsigned char>(c);
-    text.push_back(kDigits[byte >> 4U]);
-    text.push_back(kDigits[byte & 15U]);
-  }
-  return text;
-}
-
-std::optional<std::string> parse_hex(std::string_view text) {
-  auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-  };
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    int high = digit(text[i]);
-    int low = digit(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes.push_back(static_cast<char>(high * 16 + low));
-  }
-  return bytes;
-}
-
 std::string mac_of(std::string_view secret, std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
@@ -57,7 +30,7 @@ std::string mac_of(std::string_view secret, std::string_view text) {
            &size) == nullptr) {
     throw internal_error("HMAC failed");
   }
-  return hex({reinterpret_cast<const char*>(digest.data()), size});
+  return to_hex({reinterpret_cast<const char*>(digest.data()), size});
 }
 
 bool same(std::string_view left, std::string_view right) {
@@ -70,7 +43,7 @@ std::string nonce() {
       1) {
     throw internal_error("RAND_bytes failed");
   }
-  return hex(random);
+  return to_hex(random);
 }
 
 // The next word of a header, taken off its front.
@@ -127,7 +100,7 @@ std::string PeerKey::answer_mac(std::size_t secret, std::string_view request_mac
 }
 
 PeerKey::Signed PeerKey::sign(const PeerRequest& request, std::int64_t now_s) const {
-  auto fields = "v1 " + std::to_string(now_s) + " " + nonce() + " " + hex(request.user.value()) +
+  auto fields = "v1 " + std::to_string(now_s) + " " + nonce() + " " + to_hex(request.user.value()) +
                 " " + request.instance;
   auto mac = request_mac(0, request.method, request.target, fields);
   return {fields + " " + mac, mac};
@@ -153,7 +126,7 @@ std::optional<TrustedRequest> PeerKey::verify(std::string_view method, std::stri
     return std::nullopt;
   }
   take_word(fields);  // the nonce
-  auto user = parse_hex(take_word(fields));
+  auto user = from_hex(take_word(fields));
   if (!user || user->empty() || user->size() > kUserBytesMax) return std::nullopt;
   return TrustedRequest{UserId(std::move(*user)), std::string(fields), std::string(mac), *secret};
 }

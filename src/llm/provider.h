@@ -73,10 +73,9 @@ class Provider {
   // The models that a request may name, the default first. Never empty.
   virtual const std::vector<std::string>& models() const = 0;
 
-  // How many tokens a text has, exactly or as an estimate.
-  virtual std::size_t count_tokens(std::string_view text) const = 0;
-  // By the tokenizer of one of models() (empty: the default), exactly but of a very long text;
-  // nullopt: the provider has no tokenizer. Callable from every event loop; does not block.
+  // How many tokens a text has by the tokenizer of one of models() (empty: the default), exactly
+  // but of a very long text; nullopt: the provider has no tokenizer. Callable from every event
+  // loop; does not block.
   virtual std::optional<std::size_t> count_tokens(std::string_view model, std::string_view text) {
     static_cast<void>(model);
     static_cast<void>(text);

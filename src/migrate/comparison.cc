@@ -25,6 +25,9 @@ std::string first_difference(const store::Conversation& from, const store::Conve
   if (from.system_prompt != to.system_prompt) return "system_prompt";
   if (from.metadata != to.metadata) return "metadata";
   if (from.ttl_seconds != to.ttl_seconds) return "ttl_seconds";
+  if (from.context != to.context) return "context";
+  if (from.summary != to.summary) return "summary";
+  if (from.tree != to.tree) return "branches";
   return "";
 }
 

@@ -80,6 +80,7 @@ class MoverTest : public ::testing::Test {
         run_task(store->append_message(user, id, message, {}));
       }
       if (i == 7) start_turn(*store, user, id);
+      if (i == 19) make_tree(*store, user, id);
     }
     from_.clock().advance_ms(500'000);  // what lives 100 s has expired
   }
@@ -89,6 +90,20 @@ class MoverTest : public ::testing::Test {
     turn.conversation_id = id;
     turn.prompt.content = "still running";
     run_task(store.start_turn(user, turn, {}));
+  }
+
+  // Branches, with the first one active, and settings of the context.
+  static void make_tree(store::Store& store, const UserId& user, const ConversationId& id) {
+    auto first = run_task(store.list_messages(user, id, {})).messages.front();
+    store::NewMessage sibling;
+    sibling.content = "elsewhere";
+    sibling.place = store::TreePlace{};
+    run_task(store.append_message(user, id, sibling, {}));
+    store::ConversationPatch patch;
+    patch.active = store::TreePlace{first.branch, first.id};
+    patch.context.emplace().messages.emplace(7);
+    patch.summary.emplace(store::ContextSummary{"in short", first.id, first.branch});
+    run_task(store.update_conversation(user, id, patch, {}));
   }
 
   std::unique_ptr<RocksDbTransfer> open(store::RocksDbHarness& harness) {
@@ -138,8 +153,10 @@ TEST_F(MoverTest, MovesWhatHasNotExpired) {
   for (auto& conversation : before) conversation.held_until_s = 0;
   EXPECT_EQ(after, before);
   for (const auto& conversation : after) {
-    auto there = run_task(to->list_messages(user, conversation.id, {})).messages;
-    EXPECT_EQ(there, run_task(from->list_messages(user, conversation.id, {})).messages);
+    store::MessageRange all;
+    all.all_branches = true;
+    auto there = run_task(to->list_messages(user, conversation.id, all)).messages;
+    EXPECT_EQ(there, run_task(from->list_messages(user, conversation.id, all)).messages);
     if (conversation.title == "7") {
       EXPECT_EQ(there.back().status, store::MessageStatus::kInterrupted);
     }

@@ -22,10 +22,7 @@ constexpr int kHashBits = 62 - kPlaceLowBits;
 std::uint64_t hash_of(std::string_view what, std::string_view first, std::string_view second) {
   // A length before it keeps ("ab", "c") from being ("a", "bc").
   auto length = std::to_string(first.size()) + ":";
-  auto digest = sha256({what, length, first, second});
-  std::uint64_t hash = 0;
-  for (std::size_t i = 0; i < 8; ++i) hash = hash << 8 | digest[i];
-  return hash;
+  return leading_number(sha256({what, length, first, second}));
 }
 
 void check_time(std::int64_t time_ms) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file_descriptor.h"
 
 namespace colloquy::migrate {
 namespace {
@@ -23,31 +24,6 @@ Error cannot(const std::string& what, const std::string& path, int error) {
   return unavailable("The progress file cannot be " + what + ".",
                      path + ": " + std::strerror(error));
 }
-
-class File {
- public:
-  File(const std::string& path, int flags) : descriptor_(::open(path.c_str(), flags, 0600)) {}
-  ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  bool is_open() const { return descriptor_ >= 0; }
-  bool write(std::string_view text) const {
-    while (!text.empty()) {
-      auto written = ::write(descriptor_, text.data(), text.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return false;
-      text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return true;
-  }
-  bool sync() const { return ::fsync(descriptor_) == 0; }
-
- private:
-  int descriptor_;
-};
 
 }  // namespace
 
@@ -108,16 +84,18 @@ void ProgressFile::save(const Progress& progress) {
   text += "compared-to " + to_line(progress.to) + "\n";
   auto temporary = path_ + ".tmp";
   {
-    File file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
-    if (!file.is_open() || !file.write(text) || !file.sync()) {
-      throw cannot("written", temporary, errno);
-    }
+    const FileDescriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!file.is_open()) throw cannot("written", temporary, errno);
+    const auto failed = write_all(file, text);
+    if (failed) throw cannot("written", temporary, failed.value());
+    if (::fsync(file.number()) != 0) throw cannot("written", temporary, errno);
   }
   if (std::rename(temporary.c_str(), path_.c_str()) != 0) throw cannot("written", path_, errno);
   // The new name is durable once its folder is.
   auto folder = std::filesystem::absolute(path_).parent_path().string();
-  File parent(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (!parent.is_open() || !parent.sync()) throw cannot("synced", folder, errno);
+  const auto failed = sync_folder(folder);
+  if (failed) throw cannot("synced", folder, failed.value());
   progress_ = progress;
 }
 

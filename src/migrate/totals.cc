@@ -28,10 +28,27 @@ void append(std::string& out, const store::Metadata& metadata) {
   }
 }
 
-std::uint64_t first_bytes(const std::uint8_t* bytes) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < 8; ++i) number = number << 8 | bytes[i];
-  return number;
+void append(std::string& out, const store::ContextSettings& context) {
+  append(out, context.messages ? static_cast<std::int64_t>(*context.messages) : -1);
+  append(out, context.tokens ? static_cast<std::int64_t>(*context.tokens) : -1);
+  append(out, context.summary ? static_cast<std::int64_t>(*context.summary) : -1);
+}
+
+void append(std::string& out, const std::optional<store::ContextSummary>& summary) {
+  if (!summary) return append(out, std::int64_t{-1});
+  append(out, summary->text);
+  append(out, summary->up_to.raw());
+  append(out, std::int64_t{summary->branch});
+}
+
+void append(std::string& out, const store::BranchTable& tree) {
+  for (const auto& branch : tree.branches) {
+    append(out, std::int64_t{branch.parent});
+    append(out, branch.fork.raw());
+    append(out, branch.first.raw());
+  }
+  append(out, std::int64_t{tree.active});
+  append(out, tree.active_up_to.value_or(MessageId()).raw());
 }
 
 }  // namespace
@@ -69,18 +86,20 @@ void Totals::add(const store::Conversation& conversation) {
   append(text, conversation.system_prompt);
   append(text, conversation.metadata);
   append(text, conversation.ttl_seconds.value_or(-1));
+  append(text, conversation.context);
+  append(text, conversation.summary);
+  append(text, conversation.tree);
   auto digest = sha256({text});
   ++conversations;
-  checksum += first_bytes(digest.data());
+  checksum += leading_number(digest);
 }
 
 void Totals::add(const ConversationId& conversation, const store::Message& message,
                  const Digest& digest) {
-  auto sum =
-      sha256({conversation.raw(), {reinterpret_cast<const char*>(digest.data()), digest.size()}});
+  auto sum = sha256({conversation.raw(), bytes_of(digest)});
   ++messages;
   content_bytes += message.content.size();
-  checksum += first_bytes(sum.data());
+  checksum += leading_number(sum);
 }
 
 std::string to_text(const Totals& totals) {

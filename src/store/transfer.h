@@ -6,10 +6,10 @@
 // to it, page by page. A position is one line of text that says where a page begins; empty is the
 // beginning, and after the last page. A position may be kept and used by another process.
 //
-// What moves: ids, times, versions, contents, metadata, status, usage, time to live, context
-// settings and summaries. What does not:
-// idempotency records (a request that is sent again after the move is a new one), and that an
-// answer is running: it moves as interrupted, and holds off no expiry.
+// What moves: ids, times, versions, contents, metadata, status, usage, branches, time to live,
+// context settings and summaries. What does not: idempotency records (a request that is sent again
+// after the move is a new one), and that an answer is running: it moves as interrupted, and holds
+// off no expiry.
 //
 // For one event loop; calls may overlap. All may throw kUnavailable and kInternal; calling again is
 // safe.
@@ -52,6 +52,10 @@ class Exporter {
   // Of a conversation that conversations() gave, in any order; a few MiB at most.
   virtual Task<MovedMessages> messages(MovedConversation of, std::string position) = 0;
 };
+
+// The page of messages at a position that is the id of the last message before it, for a store
+// whose positions are. Throws kInternal where it is none.
+MessageRange range_at(const std::string& position);
 
 // What is moved into. It can be read too, to be compared.
 class Importer : public Exporter {

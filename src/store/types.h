@@ -262,7 +262,8 @@ struct MessagePage {
 // answers, read side by side.
 struct RecentMessages {
   Conversation conversation;
-  std::vector<Message> messages;    // oldest first; none with an empty content
+  // Oldest first; none with an empty content; parents are not looked up.
+  std::vector<Message> messages;
   std::optional<MessageId> newest;  // of all its messages, with a text or not; nullopt: it has none
   std::optional<MessageId> tip;     // of all on the way; nullopt: there is none
   bool whole = false;               // it is certain that there is no older message

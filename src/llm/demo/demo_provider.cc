@@ -40,10 +40,6 @@ struct CallbackRemoved {
 DemoProvider::DemoProvider(DemoOptions options)
     : options_(std::move(options)), models_{options_.model} {}
 
-std::size_t DemoProvider::count_tokens(std::string_view text) const {
-  return count_demo_tokens(text);
-}
-
 std::optional<std::size_t> DemoProvider::count_tokens(std::string_view /*model*/,
                                                       std::string_view text) {
   return count_demo_tokens(text);
@@ -56,7 +52,7 @@ Task<CompletionResult> DemoProvider::complete(CompletionRequest request, const T
   }
   CompletionResult result;
   for (const ChatMessage& message : request.messages) {
-    result.prompt_tokens += static_cast<std::int64_t>(count_tokens(message.content));
+    result.prompt_tokens += static_cast<std::int64_t>(count_demo_tokens(message.content));
   }
   const std::string answer = demo_answer(request);
   std::string_view rest(answer);

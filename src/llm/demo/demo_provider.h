@@ -21,8 +21,6 @@ class DemoProvider final : public Provider {
   explicit DemoProvider(DemoOptions options = {});
 
   const std::vector<std::string>& models() const override { return models_; }
-  using Provider::count_tokens;
-  std::size_t count_tokens(std::string_view text) const override;
   std::optional<std::size_t> count_tokens(std::string_view model, std::string_view text) override;
   // Throws kInvalid for a model other than its one. Sampling but for max_tokens and stop is
   // ignored.

@@ -50,7 +50,8 @@ TEST_F(DemoProviderTest, StreamsTheWholeAnswerWordByWord) {
   EXPECT_EQ(text(), demo_answer(request_));
   EXPECT_EQ(result.stop_reason, StopReason::kStop);
   EXPECT_EQ(result.completion_tokens, static_cast<std::int64_t>(pieces_.size()));
-  EXPECT_EQ(result.completion_tokens, static_cast<std::int64_t>(provider.count_tokens(text())));
+  EXPECT_EQ(result.completion_tokens,
+            static_cast<std::int64_t>(provider.count_tokens("", text()).value()));
   EXPECT_EQ(result.prompt_tokens, 2);
   EXPECT_GT(pieces_.size(), 20U);
 }

@@ -51,10 +51,6 @@ LlamaProvider::LlamaProvider(const std::string& file, EngineOptions options,
 
 LlamaProvider::~LlamaProvider() { shared_->engine.stop(); }
 
-std::size_t LlamaProvider::count_tokens(std::string_view text) const {
-  return count(shared_->model, text);
-}
-
 std::optional<std::size_t> LlamaProvider::count_tokens(std::string_view /*model*/,
                                                        std::string_view text) {
   return count(shared_->model, text);

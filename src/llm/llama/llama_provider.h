@@ -21,8 +21,7 @@ class LlamaProvider final : public Provider {
 
   // One: the file's name.
   const std::vector<std::string>& models() const override { return models_; }
-  // Exactly; of a text of more than 64 KiB an estimate from its beginning.
-  std::size_t count_tokens(std::string_view text) const override;
+  // Of a text of more than 64 KiB an estimate from its beginning.
   std::optional<std::size_t> count_tokens(std::string_view model, std::string_view text) override;
   // Throws kInvalid also when the conversation is too long for the model's context, and
   // kUnavailable when too many wait. Token counts are the tokenizer's own, with the template's.

@@ -246,9 +246,8 @@ TEST_F(LlamaProviderTest, AnotherModelIsRefused) {
 
 TEST_F(LlamaProviderTest, TokensAreCountedByItsOwnTokenizer) {
   open("tiny");
-  EXPECT_EQ(provider_->count_tokens("the xyz"), 5U);
   EXPECT_EQ(provider_->count_tokens("", "the xyz"), std::optional<std::size_t>(5));
-  EXPECT_EQ(provider_->count_tokens(std::string(300'000, 'x')), 300'000U);
+  EXPECT_EQ(provider_->count_tokens("", std::string(300'000, 'x')), 300'000U);
 }
 
 TEST_F(LlamaProviderTest, AContextThatTheModelDoesNotHaveIsRefused) {

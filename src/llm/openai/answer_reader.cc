@@ -88,8 +88,7 @@ void AnswerReader::deliver(const std::string& text) {
   }
   if (wanted.empty()) return;
   delivered_bytes_ += wanted.size();
-  characters_ +=
-      static_cast<std::size_t>(std::count_if(wanted.begin(), wanted.end(), starts_character));
+  estimate_.add(wanted);
   sink_(wanted);
 }
 

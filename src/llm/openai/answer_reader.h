@@ -11,6 +11,7 @@
 
 #include "llm/openai/stream_chunk.h"
 #include "llm/provider.h"
+#include "llm/token_estimate.h"
 #include "llm/utf8_repair.h"
 #include "net/sse_reader.h"
 
@@ -35,7 +36,9 @@ class AnswerReader {
   State state() const { return state_; }
   // Counts the chunks in which the model showed that it is at work.
   std::uint64_t signs_of_life() const { return signs_of_life_; }
-  std::size_t characters() const { return characters_; }  // given to the sink
+  // Of what was given to the sink.
+  std::size_t delivered_bytes() const { return delivered_bytes_; }
+  std::size_t estimated_tokens() const { return estimate_.tokens(); }
   const std::string& finish_reason() const { return finish_reason_; }
   std::optional<std::int64_t> prompt_tokens() const { return prompt_tokens_; }
   std::optional<std::int64_t> completion_tokens() const { return completion_tokens_; }
@@ -54,8 +57,8 @@ class AnswerReader {
   std::string object_;
   Utf8Repair repair_;
   std::uint64_t signs_of_life_ = 0;
-  std::size_t characters_ = 0;
   std::size_t delivered_bytes_ = 0;
+  TokenEstimate estimate_;
   std::string finish_reason_;
   std::optional<std::int64_t> prompt_tokens_;
   std::optional<std::int64_t> completion_tokens_;

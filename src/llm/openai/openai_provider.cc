@@ -12,6 +12,7 @@
 #include "llm/openai/answer_reader.h"
 #include "llm/openai/request_body.h"
 #include "llm/openai/upstream_failure.h"
+#include "llm/token_estimate.h"
 #include "net/url.h"
 #include "telemetry/log.h"
 
@@ -29,10 +30,6 @@ constexpr int kDrainPieces = 16;
 
 bool printable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-}
-
-std::int64_t tokens_of(std::size_t characters) {
-  return static_cast<std::int64_t>((characters + 3) / 4);
 }
 
 // Ends the present wait on the upstream when its time is up or the turn is cancelled.
@@ -219,19 +216,23 @@ class OpenAiProvider::Call {
     CompletionResult result;
     const bool length = reader_.state() == State::kOverBound || reader_.finish_reason() == "length";
     result.stop_reason = length ? StopReason::kLength : StopReason::kStop;
-    if (reader_.finish_reason() == "content_filter" && reader_.characters() == 0) {
+    if (reader_.finish_reason() == "content_filter" && reader_.delivered_bytes() == 0) {
       throw Error(ErrorCode::kInvalid, "The language model refused the request.",
                   "finish_reason content_filter")
           .with_field("prompt", "was refused with what comes before it");
     }
-    std::int64_t prompt_tokens = 0;
-    for (const ChatMessage& message : request_.messages) {
-      prompt_tokens += static_cast<std::int64_t>(provider_.count_tokens(message.content));
-    }
-    result.prompt_tokens = reader_.prompt_tokens().value_or(prompt_tokens);
-    result.completion_tokens =
-        reader_.completion_tokens().value_or(tokens_of(reader_.characters()));
+    result.prompt_tokens =
+        reader_.prompt_tokens() ? *reader_.prompt_tokens() : estimated_prompt_tokens();
+    result.completion_tokens = reader_.completion_tokens()
+                                   ? *reader_.completion_tokens()
+                                   : static_cast<std::int64_t>(reader_.estimated_tokens());
     return result;
+  }
+
+  std::int64_t estimated_prompt_tokens() const {
+    std::size_t tokens = 0;
+    for (const ChatMessage& message : request_.messages) tokens += estimate_tokens(message.content);
+    return static_cast<std::int64_t>(tokens);
   }
 
   OpenAiProvider& provider_;
@@ -268,13 +269,6 @@ OpenAiProvider::OpenAiProvider(OpenAiOptions options, std::shared_ptr<net::HttpC
 
 OpenAiProvider::~OpenAiProvider() = default;
 
-std::size_t OpenAiProvider::count_tokens(std::string_view text) const {
-  const auto characters = std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-  });
-  return static_cast<std::size_t>(tokens_of(static_cast<std::size_t>(characters)));
-}
-
 net::HttpRequest OpenAiProvider::http_request(const CompletionRequest& request,
                                               UsageInStream usage) const {
   net::HttpRequest http;
@@ -290,6 +284,8 @@ net::HttpRequest OpenAiProvider::http_request(const CompletionRequest& request,
   }
   http.body = request_body(request, options_,
                            request.model.empty() ? options_.model : request.model, usage);
+  // The upstream may have begun, and counted, the completion that it got the first time.
+  http.resend_when_closed = false;
   http.deadlines.connect = options_.connect_timeout;
   http.deadlines.first_byte = options_.first_token_timeout;
   // The first token may take its time after the header, and Call watches each wait more closely.

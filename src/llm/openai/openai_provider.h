@@ -45,10 +45,7 @@ class OpenAiProvider final : public Provider {
   ~OpenAiProvider() override;
 
   const std::vector<std::string>& models() const override { return models_; }
-  using Provider::count_tokens;
-  // An estimate: a token for every four characters, rounded up.
-  std::size_t count_tokens(std::string_view text) const override;
-  // Token counts are the upstream's, or estimates by count_tokens where it gives none.
+  // Token counts are the upstream's, or estimates (llm/token_estimate.h) where it gives none.
   Task<CompletionResult> complete(CompletionRequest request, const TextSink& sink,
                                   Cancellation& cancellation) override;
 

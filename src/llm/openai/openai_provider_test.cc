@@ -148,8 +148,8 @@ TEST_F(OpenAiProviderTest, GivesTheFirstTextWhileTheRestIsNotYetSaid) {
 TEST_F(OpenAiProviderTest, UsageIsEstimatedWhereTheUpstreamGivesNone) {
   ScriptedServer server(answer_with(streamed({delta("123456789"), kDone})));
   const CompletionResult result = complete(server);
-  EXPECT_EQ(result.prompt_tokens, 2);
-  EXPECT_EQ(result.completion_tokens, 3);
+  EXPECT_EQ(result.prompt_tokens, 3);
+  EXPECT_EQ(result.completion_tokens, 5);
 }
 
 TEST_F(OpenAiProviderTest, TheConnectionServesTheNextCompletionToo) {
@@ -164,6 +164,41 @@ TEST_F(OpenAiProviderTest, TheConnectionServesTheNextCompletionToo) {
   loop_.run();  // until what was left behind is read
   complete_again();
   EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(OpenAiProviderTest, ACompletionThatMayHaveBegunIsNotAskedForAgain) {
+  ScriptedServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send(streamed({delta("a"), kDone}));
+    peer.read_request();  // and hangs up on it
+  });
+  complete(server);
+  loop_.run();  // until what was left behind is read
+  try {
+    complete_again();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  }
+  EXPECT_EQ(server.connections(), 1);
+  EXPECT_EQ(server.requests().size(), 2U);
+}
+
+TEST_F(OpenAiProviderTest, AConnectionThatWasClosedMeanwhileIsNotUsed) {
+  auto server = std::make_unique<ScriptedServer>([](Peer& peer) {
+    peer.read_request();
+    peer.send(streamed({delta("a"), kDone}));
+    peer.wait_until_closed();
+  });
+  complete(*server);
+  loop_.run();  // until what was left behind is read
+  server.reset();
+  try {
+    complete_again();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(), "The language model cannot be reached.");
+  }
 }
 
 TEST_F(OpenAiProviderTest, AnAnswerThatIsNotStreamedIsReadToo) {

@@ -1,13 +1,11 @@
 #include "store/dynamodb/dynamodb_store.h"
 
 #include <algorithm>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <random>
 #include <utility>
 
 #include "base/error.h"
+#include "base/pause.h"
 #include "base/side_by_side.h"
 #include "store/dynamodb/background.h"
 #include "store/dynamodb/conversation_reader.h"
@@ -37,9 +35,7 @@ Error changed_meanwhile() {
 Task<> pause_at_random() {
   thread_local std::minstd_rand random(std::random_device{}());
   std::uniform_int_distribution<std::int64_t> anything(0, kUpdatePauseMs);
-  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor,
-                                  std::chrono::milliseconds(anything(random)));
-  co_await timer.async_wait(boost::asio::use_awaitable);
+  co_await pause(std::chrono::milliseconds(anything(random)));
 }
 
 }  // namespace

@@ -11,20 +11,12 @@ namespace colloquy::store {
 namespace {
 
 constexpr std::int64_t kPageConversations = 100;
-constexpr std::size_t kPageMessages = 500;
-constexpr std::size_t kPageBytes = limits::kMiB;
 // A longer content goes the way of Rows::insert_message, which puts it into parts.
 constexpr std::size_t kLongContent = 256 * limits::kKiB;
 
 MovedConversation moved(dynamodb::ConversationItem item) {
   item.conversation.held_until_s = 0;
   return {std::move(item.conversation), {}};
-}
-
-// As the store has it (message_writer.h): later than the conversation can expire without activity.
-std::optional<std::int64_t> removal_time(const Conversation& conversation, std::int64_t now_s) {
-  if (!conversation.ttl_seconds) return std::nullopt;
-  return std::max(now_s, conversation.updated_at_s) + 2 * *conversation.ttl_seconds;
 }
 
 }  // namespace
@@ -56,11 +48,7 @@ Task<MovedConversations> DynamoDbTransfer::conversations(std::string position) {
 }
 
 Task<MovedMessages> DynamoDbTransfer::messages(MovedConversation of, std::string position) {
-  MessageRange range;
-  range.limit = kPageMessages;
-  range.max_bytes = kPageBytes;
-  range.after = position.empty() ? MessageId() : MessageId::parse(position);
-  if (!range.after) throw internal_error("a position in a conversation is garbled");
+  auto range = range_at(position);
   auto page = co_await reader_.page(of.conversation.id, Path::all(), range);
   co_await reader_.read_contents(page.items);
   MovedMessages moved_page;
@@ -80,12 +68,14 @@ Task<std::optional<MovedConversation>> DynamoDbTransfer::find(UserId user, Conve
 }
 
 Task<> DynamoDbTransfer::put_messages(Conversation of, std::vector<Message> messages) {
+  // Later than the conversation can expire without activity.
+  auto ttl = dynamodb::removal_time_s(of.ttl_seconds, std::max(clock_.now_s(), of.updated_at_s));
   std::vector<std::string> items;
   for (auto& message : messages) {
     dynamodb::MessageItem item;
     item.conversation_id = of.id;
     item.user_id = of.user_id;
-    item.ttl = removal_time(of, clock_.now_s());
+    item.ttl = ttl;
     item.message = std::move(message);
     if (item.message.content.size() > kLongContent) {
       co_await rows_.insert_message(item, dynamodb::Rows::Insert::kNew);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "base/text.h"
 #include "store/dynamodb/attributes.h"
 #include "store/dynamodb/tree_attributes.h"
 
@@ -28,28 +29,14 @@ Value parse_name(const std::array<Value, kSize>& values, const std::string& text
   throw internal_error("an item has a value that is not known: " + text.substr(0, 32));
 }
 
-std::string hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (char c : bytes) {
-    auto byte = static_cast<unsigned char>(c);
-    text.push_back(kDigits[byte >> 4]);
-    text.push_back(kDigits[byte & 15]);
+std::array<std::uint8_t, 32> parse_fingerprint(std::string_view digits) {
+  std::array<std::uint8_t, 32> fingerprint{};
+  auto bytes = from_hex(digits);
+  if (!bytes || bytes->size() != fingerprint.size()) {
+    throw internal_error("a fingerprint is garbled");
   }
-  return text;
-}
-
-std::string hex(const std::array<std::uint8_t, 32>& bytes) {
-  return hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
-
-std::array<std::uint8_t, 32> parse_hex(const std::string& text) {
-  std::array<std::uint8_t, 32> bytes{};
-  if (text.size() != 2 * bytes.size()) throw internal_error("a fingerprint is garbled");
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<std::uint8_t>(std::stoul(text.substr(2 * i, 2), nullptr, 16));
-  }
-  return bytes;
+  std::copy(bytes->begin(), bytes->end(), fingerprint.begin());
+  return fingerprint;
 }
 
 std::size_t count_of(const AttributeReader& from, std::string_view name) {
@@ -158,6 +145,12 @@ bool remembers(const boost::json::object& item, std::string_view change) {
   return AttributeReader(item).string(change_slot(change)) == change;
 }
 
+std::optional<std::int64_t> removal_time_s(const std::optional<std::int64_t>& ttl_seconds,
+                                           std::int64_t active_at_s) {
+  if (!ttl_seconds) return std::nullopt;
+  return active_at_s + 2 * *ttl_seconds;
+}
+
 void write_item(JsonWriter& json, const MessageItem& item) {
   const auto& message = item.message;
   json.begin_object();
@@ -235,7 +228,7 @@ MessageItem read_message(const boost::json::object& item) {
 
 std::string keyed_hash_key(const UserId& user, std::string_view key) {
   auto length = std::to_string(user.value().size()) + ":";
-  return "idem#" + hex(sha256({length, user.value(), key}));
+  return "idem#" + to_hex(bytes_of(sha256({length, user.value(), key})));
 }
 
 void write_item(JsonWriter& json, const KeyedItem& item) {
@@ -244,7 +237,7 @@ void write_item(JsonWriter& json, const KeyedItem& item) {
   to.string("conversation_id", item.hash_key);
   to.string("message_id", "key");
   to.string("kind", kKeyedKinds.at(static_cast<std::size_t>(item.kind)));
-  to.string("fingerprint", hex(item.fingerprint));
+  to.string("fingerprint", to_hex(bytes_of(item.fingerprint)));
   to.number("expires_at", item.expires_at_s);
   to.number("ttl", item.expires_at_s);
   to.number("made_at", item.made_at_s);
@@ -268,7 +261,7 @@ KeyedItem read_keyed(const boost::json::object& item) {
   while (number < kKeyedKinds.size() && kKeyedKinds.at(number) != kind) ++number;
   if (number == kKeyedKinds.size()) throw internal_error("attribute kind of an item is not known");
   read.kind = static_cast<KeyedKind>(number);
-  read.fingerprint = parse_hex(from.required_string("fingerprint"));
+  read.fingerprint = parse_fingerprint(from.required_string("fingerprint"));
   read.expires_at_s = from.required_number("expires_at");
   read.made_at_s = from.required_number("made_at");
   read.conversation_id = from.required_id<ConversationId>("made_conversation_id");

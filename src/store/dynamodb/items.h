@@ -58,6 +58,12 @@ struct MessageItem {
   std::optional<std::int64_t> ttl;  // Unix seconds at which the service removes it
 };
 
+// The ttl of a message that is written, or whose conversation is active, at this time; nullopt:
+// none. It outlives its conversation's expiry for as long again, so that the service removes none
+// from a living conversation before its time is renewed (renewer.h).
+std::optional<std::int64_t> removal_time_s(const std::optional<std::int64_t>& ttl_seconds,
+                                           std::int64_t active_at_s);
+
 void write_item(JsonWriter& json, const MessageItem& item);
 MessageItem read_message(const boost::json::object& item);
 

@@ -206,6 +206,24 @@ TEST(Items, AKeyIsItsUsersAlone) {
   EXPECT_EQ(keyed_hash_key(UserId("a"), "b"), keyed_hash_key(UserId("a"), "b"));
 }
 
+TEST(Items, AGarbledFingerprintIsAnError) {
+  KeyedItem item;
+  item.hash_key = "idem#1";
+  item.conversation_id = ConversationId(Uuid::make_v7(1000, 1, 1));
+  item.fingerprint.back() = 0xfe;
+  auto row = written([&](JsonWriter& json) { write_item(json, item); });
+  EXPECT_EQ(read_keyed(row).fingerprint, item.fingerprint);
+  for (const std::string& digits : {std::string(64, 'x'), std::string(62, '0'), std::string()}) {
+    row["fingerprint"] = boost::json::object{{"S", digits}};
+    EXPECT_THROW(read_keyed(row), Error) << digits;
+  }
+}
+
+TEST(Items, AMessageOutlivesTheExpiryForAsLongAgain) {
+  EXPECT_EQ(removal_time_s(60, 1000), 1120);
+  EXPECT_EQ(removal_time_s(std::nullopt, 1000), std::nullopt);
+}
+
 TEST(Request, NamesInExpressionsArePlaceholders) {
   Request request("table");
   request.update("SET #ttl = :ttl, #a_1 = :a REMOVE #status").condition("#ttl < :ttl");

@@ -76,9 +76,7 @@ Task<> Renewer::renew(UserId user, ConversationId id) {
   if (!ours) co_return;
   auto item = co_await rows_->conversation(user, id);
   if (!item) co_return;
-  std::optional<std::int64_t> ttl;
-  const auto& ttl_seconds = item->conversation.ttl_seconds;
-  if (ttl_seconds) ttl = now_s + 2 * *ttl_seconds;
+  auto ttl = removal_time_s(item->conversation.ttl_seconds, now_s);
   Rows::MessageQuery query;
   query.conversation = id;
   query.limit = kRowsAtOnce;

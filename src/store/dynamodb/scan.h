@@ -13,6 +13,7 @@
 #include "base/task.h"
 #include "store/dynamodb/client.h"
 #include "store/dynamodb/rows.h"
+#include "store/dynamodb/table_shape.h"
 
 namespace colloquy::store::dynamodb {
 
@@ -37,11 +38,7 @@ Task<RowPage> query_rows(Client& client, RowQuery query, std::string position);
 // How many rows there are, as the service last counted them, which may be hours ago. Throws
 // kInvalid that names the table where it is not there, not usable yet, or keyed otherwise than
 // ours.
-struct TableKeys {
-  std::string hash;
-  std::string range;
-};
-Task<std::uint64_t> count_rows(Client& client, std::string table, TableKeys keys);
+Task<std::uint64_t> count_rows(Client& client, std::string table, KeyShape key);
 
 // Both tables of conversations and messages are there; returns the count of the first.
 Task<std::uint64_t> count_conversations(Client& client, TableNames names);

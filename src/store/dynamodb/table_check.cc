@@ -1,13 +1,12 @@
 #include <boost/json/serialize.hpp>
-#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/ids.h"
-#include "base/json_writer.h"
 #include "store/dynamodb/answers.h"
 #include "store/dynamodb/attributes.h"
 #include "store/dynamodb/refusals.h"
+#include "store/dynamodb/request.h"
 #include "store/dynamodb/table_description.h"
 #include "store/dynamodb/table_shape.h"
 #include "store/dynamodb/tables.h"
@@ -168,14 +167,11 @@ bool TableCheck::has_foreign_id(const object& row) {
 Task<> TableCheck::check_ids() {
   object start;
   for (std::size_t page = 0; page < kSamplePages; ++page) {
-    std::string body;
-    JsonWriter json(body);
-    json.begin_object().key("TableName").string(shape_.name);
-    json.key("ReturnConsumedCapacity").string("TOTAL").key("Limit").integer(kSampleRows);
-    json.key("ProjectionExpression").string(shape_.key.hash + ", " + shape_.key.range);
-    if (!start.empty()) json.key("ExclusiveStartKey").raw(boost::json::serialize(start));
-    json.end_object();
-    auto answer = co_await client_.call("Scan", std::move(body));
+    Request request(shape_.name);
+    request.set("Limit", kSampleRows);
+    request.projection("#" + shape_.key.hash + ", #" + shape_.key.range);
+    if (!start.empty()) request.raw("ExclusiveStartKey", boost::json::serialize(start));
+    auto answer = co_await client_.call("Scan", request.take());
     for (const auto& row : items_of(answer.body)) {
       if (!has_foreign_id(row.as_object())) continue;
       error(

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/json_writer.h"
+#include "store/dynamodb/refusals.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -101,6 +102,14 @@ Task<std::optional<TableDescription>> describe_table(Client& client, std::string
   auto raw = co_await describe_table_raw(client, std::move(table));
   if (!raw) co_return std::nullopt;
   co_return parse_table(*raw);
+}
+
+Task<std::optional<TableDescription>> checked_describe_table(Client& client, std::string table) {
+  try {
+    co_return co_await describe_table(client, std::move(table));
+  } catch (const ServiceError& refusal) {
+    throw error_of("DescribeTable", refusal);
+  }
 }
 
 Task<object> time_to_live_raw(Client& client, std::string table) {

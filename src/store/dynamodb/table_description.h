@@ -40,6 +40,8 @@ struct TableDescription {
 Task<std::optional<boost::json::object>> describe_table_raw(Client& client, std::string table);
 TableDescription parse_table(const boost::json::object& table);
 Task<std::optional<TableDescription>> describe_table(Client& client, std::string table);
+// As describe_table, throwing Error only.
+Task<std::optional<TableDescription>> checked_describe_table(Client& client, std::string table);
 
 struct TimeToLive {
   std::string status;  // "ENABLED"

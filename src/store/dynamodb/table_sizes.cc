@@ -1,10 +1,8 @@
 #include "store/dynamodb/table_sizes.h"
 
-#include <optional>
 #include <utility>
 
 #include "base/error.h"
-#include "store/dynamodb/refusals.h"
 #include "store/dynamodb/table_description.h"
 #include "telemetry/log.h"
 
@@ -40,12 +38,7 @@ Task<> TableSizes::run(std::shared_ptr<TableSizes> self, std::chrono::millisecon
 Task<> TableSizes::refresh() {
   StoreStats stats;
   for (const auto& table : {names_.conversations, names_.messages}) {
-    std::optional<TableDescription> there;
-    try {
-      there = co_await describe_table(client_, table);
-    } catch (const ServiceError& refusal) {
-      throw error_of("DescribeTable", refusal);
-    }
+    auto there = co_await checked_describe_table(client_, table);
     if (!there) throw unavailable("The tables cannot be used right now.", "no table " + table);
     auto items = static_cast<double>(there->items);
     metrics_

@@ -1,8 +1,5 @@
 #include "store/dynamodb/tables.h"
 
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <iterator>
@@ -11,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/pause.h"
 #include "store/dynamodb/refusals.h"
 #include "store/dynamodb/table_description.h"
 #include "store/dynamodb/table_shape.h"
@@ -47,7 +45,7 @@ class TableMaker {
   Task<> if_known(Task<> step, std::string what);
   // True once done; false when the table is being changed and it must be asked for again.
   Task<bool> ask(std::string_view operation, std::string body);
-  Task<> pause();
+  Task<> wait_to_ask();
   void say(const std::string& text) const {
     if (progress_) progress_(shape_.name + ": " + text);
   }
@@ -74,14 +72,12 @@ const IndexShape* TableMaker::missing_index(const TableDescription& there) const
   return nullptr;
 }
 
-Task<> TableMaker::pause() {
+Task<> TableMaker::wait_to_ask() {
   if (steady_clock::now() >= give_up_) {
     throw unavailable(shape_.name +
                       ": the service is not done yet; run it again to go on waiting.");
   }
-  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor,
-                                  options_.poll_interval);
-  co_await timer.async_wait(boost::asio::use_awaitable);
+  co_await pause(options_.poll_interval);
 }
 
 Task<bool> TableMaker::ask(std::string_view operation, std::string body) {
@@ -132,7 +128,7 @@ Task<TableDescription> TableMaker::until_active() {
       say("waiting for " + waits_for);
       reassure_at = steady_clock::now() + kReassurance;
     }
-    co_await pause();
+    co_await wait_to_ask();
   }
 }
 
@@ -149,7 +145,7 @@ Task<> TableMaker::add_indexes() {
       bool done = co_await ask("UpdateTable", add_index_body(shape_, *missing, there.units));
       if (done) asked.insert(missing->name);
     }
-    co_await pause();
+    co_await wait_to_ask();
   }
   say("active");
 }
@@ -178,7 +174,7 @@ Task<> TableMaker::turn_on_time_to_live() {
         continue;
       }
     }
-    co_await pause();
+    co_await wait_to_ask();
   }
   say("what has expired is removed (time to live on ttl)");
 }
@@ -190,7 +186,7 @@ Task<> TableMaker::turn_on_recovery() {
     bool on = co_await has_recovery(client_, shape_.name);
     if (!on) on = co_await ask("UpdateContinuousBackups", body);
     if (on) break;
-    co_await pause();
+    co_await wait_to_ask();
   }
   say("point-in-time recovery is on");
 }

@@ -32,12 +32,11 @@ ConversationId WriteSteps::next_conversation_id() {
   return id;
 }
 
-// A message outlives its conversation's expiry for as long again, so that the service removes none
-// from a living conversation before its time is renewed (renewer.h).
 std::optional<std::int64_t> WriteSteps::removal_time(const std::optional<std::int64_t>& ttl_seconds,
                                                      std::int64_t lease_until_s) const {
-  if (!ttl_seconds) return std::nullopt;
-  return std::max(clock_.now_s() + 2 * *ttl_seconds, lease_until_s + *ttl_seconds);
+  auto usual = removal_time_s(ttl_seconds, clock_.now_s());
+  if (!usual) return std::nullopt;
+  return std::max(*usual, lease_until_s + *ttl_seconds);
 }
 
 Task<std::optional<KeyedItem>> WriteSteps::claim(const IdempotencyKey& key,

@@ -1,15 +1,14 @@
 #include "store/rocksdb/database.h"
 
-#include <fcntl.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <limits>
 
+#include "base/file_descriptor.h"
 #include "store/rocksdb/keys.h"
 #include "store/rocksdb/log_check.h"
 #include "store/rocksdb/status.h"
@@ -67,14 +66,6 @@ rocksdb::ColumnFamilyOptions family_options(const RocksDbOptions& options,
   return out;
 }
 
-// A new folder survives the loss of power only once its parent is synced.
-void sync_folder(const std::filesystem::path& folder) {
-  int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
-}
-
 // Notes the errors of flushes and compactions.
 class BackgroundErrors final : public rocksdb::EventListener {
  public:
@@ -111,6 +102,7 @@ Database::Database(const RocksDbOptions& options)
   files_ = std::make_shared<TrackedFiles>(target);
   env_ = rocksdb::NewCompositeEnv(files_);
   open();
+  // A new folder survives the loss of power only once its parent is synced.
   sync_folder(std::filesystem::absolute(path_).parent_path());
 }
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "base/read_file.h"
+#include "base/file_descriptor.h"
 
 namespace colloquy::store {
 

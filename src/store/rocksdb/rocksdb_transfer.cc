@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/text.h"
 #include "store/rocksdb/keys.h"
 #include "store/rocksdb/reader.h"
 #include "store/rocksdb/status.h"
@@ -12,7 +13,6 @@ namespace colloquy::store {
 namespace {
 
 constexpr std::size_t kPageConversations = 100;
-constexpr std::size_t kPageMessages = 500;
 constexpr std::size_t kPageBytes = limits::kMiB;
 constexpr std::size_t kGroupBytes = 4 * limits::kMiB;
 // Of a reader to whom nothing has expired.
@@ -27,33 +27,6 @@ RocksDbOptions options_for(const std::string& folder, RocksDbTransfer::Open how)
   options.path = folder;
   options.block_cache_bytes = 64 * limits::kMiB;
   return options;
-}
-
-// Keys are any bytes, and a position is a line of text.
-std::string to_hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * bytes.size());
-  for (char c : bytes) {
-    auto byte = static_cast<unsigned char>(c);
-    text.push_back(kDigits[byte >> 4]);
-    text.push_back(kDigits[byte & 15]);
-  }
-  return text;
-}
-
-std::string from_hex(std::string_view text) {
-  auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    throw internal_error("a position in the store is garbled");
-  };
-  if (text.size() % 2 != 0) throw internal_error("a position in the store is garbled");
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    bytes.push_back(static_cast<char>(digit(text[i]) << 4 | digit(text[i + 1])));
-  }
-  return bytes;
 }
 
 }  // namespace
@@ -84,8 +57,9 @@ Task<MovedConversations> RocksDbTransfer::conversations(std::string position) {
     at->SeekToFirst();
   } else {
     auto last = from_hex(position);
-    at->Seek(last);
-    if (at->Valid() && at->key() == rocksdb::Slice(last)) at->Next();
+    if (!last) throw internal_error("a position in the store is garbled");
+    at->Seek(*last);
+    if (at->Valid() && at->key() == rocksdb::Slice(*last)) at->Next();
   }
   std::string last;
   std::size_t bytes = 0;
@@ -100,16 +74,13 @@ Task<MovedConversations> RocksDbTransfer::conversations(std::string position) {
     at->Next();
   }
   check(at->status(), "reading conversations");
+  // Keys are any bytes, and a position is a line of text.
   if (at->Valid()) page.next = to_hex(last);
   co_return page;
 }
 
 Task<MovedMessages> RocksDbTransfer::messages(MovedConversation of, std::string position) {
-  MessageRange range;
-  range.limit = kPageMessages;
-  range.max_bytes = kPageBytes;
-  range.after = position.empty() ? MessageId() : MessageId::parse(position);
-  if (!range.after) throw internal_error("a position in a conversation is garbled");
+  auto range = range_at(position);
   Reader reader(database_, Database::Access(database_, true), instance_, kBeforeAll);
   auto page = reader.messages(of.conversation.user_id, of.conversation.id, range);
   if (!page) throw internal_error("a conversation vanished while it was read");

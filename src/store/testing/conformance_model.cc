@@ -34,6 +34,7 @@ std::string describe(const Message& m) {
       << ' ' << m.model << ' ' << m.client_message_id;
   if (m.usage) out << ' ' << m.usage->prompt_tokens << '/' << m.usage->completion_tokens;
   for (const auto& [name, value] : m.metadata) out << ' ' << name << '=' << value;
+  if (m.parent) out << " after " << m.parent->to_string();
   return out.str();
 }
 
@@ -46,7 +47,8 @@ std::string describe(const std::vector<T>& values) {
 
 std::string describe(const RecentMessages& recent) {
   return describe(recent.conversation) + '\n' + describe(recent.messages) +
-         (recent.newest ? recent.newest->to_string() : "none");
+         (recent.newest ? recent.newest->to_string() : "none") + '/' +
+         (recent.tip ? recent.tip->to_string() : "none");
 }
 
 std::string describe(const CreatedConversation& made) {
@@ -67,7 +69,8 @@ std::string describe(const MessagePage& page) {
          (page.more ? "more" : "end");
 }
 
-std::string describe(const FinishedTurn& finished) {
+std::string describe(FinishedTurn finished) {
+  finished.reply.parent.reset();  // as the caller gave it
   return describe(finished.conversation) + '\n' + describe(finished.reply);
 }
 
@@ -130,6 +133,14 @@ class Comparison {
   }
   NewConversation new_conversation();
   NewMessage new_message();
+  // Where a message stands in each store: they number branches as they please.
+  struct Places {
+    TreePlace real;
+    TreePlace model;
+  };
+  static std::optional<Message> found_in(Store& store, const Known& known, const MessageId& id);
+  Places place_of(const Known& known);
+  Places place_of(const Known& known, const MessageId& id);
   std::optional<IdempotencyKey> key(char kind, const ConversationId& scope);
 
   void create();
@@ -169,6 +180,22 @@ NewMessage Comparison::new_message() {
   return message;
 }
 
+std::optional<Message> Comparison::found_in(Store& store, const Known& known, const MessageId& id) {
+  return run_task(store.get_message(known.user, known.id, id));
+}
+
+// Of a message that is not there: the beginning.
+Comparison::Places Comparison::place_of(const Known& known, const MessageId& id) {
+  auto real = found_in(*real_, known, id);
+  auto model = found_in(model_, known, id);
+  if (!real || !model) return {};
+  return {{real->branch, id}, {model->branch, id}};
+}
+
+Comparison::Places Comparison::place_of(const Known& known) {
+  return place_of(known, message_of(known));
+}
+
 std::optional<IdempotencyKey> Comparison::key(char kind, const ConversationId& scope) {
   if (!one_in(3)) return std::nullopt;
   IdempotencyKey key;
@@ -194,12 +221,15 @@ void Comparison::append() {
   auto& known = some();
   auto who = user_for(known);
   auto message = new_message();
+  auto place = one_in(8) ? std::optional(place_of(known)) : std::nullopt;
   auto idempotency = key('m', known.id);
+  if (place) message.place = place->real;
   auto real = outcome_of(real_->append_message(who, known.id, message, idempotency));
   if (real.value) {
     model_.use_ids(std::nullopt, {real.value->message.id});
     known.messages.push_back(real.value->message.id);
   }
+  if (place) message.place = place->model;
   auto model = outcome_of(model_.append_message(who, known.id, message, idempotency));
   EXPECT_EQ(real.text, model.text);
 }
@@ -216,6 +246,16 @@ void Comparison::start() {
   turn.prompt = new_message();
   turn.model = "model";
   turn.lease_until_s = clock_.now_s() + 1 + static_cast<std::int64_t>(draw(60));
+  std::optional<Places> place;
+  std::optional<MessageId> answered;
+  if (turn.conversation_id && one_in(6)) {
+    place = place_of(known);
+    turn.prompt.place = place->real;
+  } else if (turn.conversation_id && one_in(6)) {
+    answered = message_of(known);
+    turn.answered = found_in(*real_, known, *answered);
+    if (!turn.answered) answered.reset();
+  }
   auto idempotency = key('t', turn.conversation_id.value_or(ConversationId()));
   if (idempotency && one_in(2)) {
     EXPECT_EQ(outcome_of(real_->find_turn(who, turn.conversation_id, *idempotency)).text,
@@ -224,11 +264,15 @@ void Comparison::start() {
   auto real = outcome_of(real_->start_turn(who, turn, idempotency));
   if (real.value) {
     const auto& made = *real.value;
-    model_.use_ids(made.conversation.id, {made.prompt.id, made.reply.id});
-    Known place{who, made.conversation.id, {made.prompt.id, made.reply.id}};
-    if (turn.new_conversation) known_.push_back(place);
-    turns_.emplace_back(place, made.reply);
+    std::vector<MessageId> ids{made.reply.id};
+    if (!answered) ids.insert(ids.begin(), made.prompt.id);
+    model_.use_ids(made.conversation.id, ids);
+    Known made_in{who, made.conversation.id, ids};
+    if (turn.new_conversation) known_.push_back(made_in);
+    turns_.emplace_back(made_in, made.reply);
   }
+  if (place) turn.prompt.place = place->model;
+  if (answered) turn.answered = found_in(model_, known, *answered);
   auto model = outcome_of(model_.start_turn(who, turn, idempotency));
   model_.use_ids(std::nullopt, {});
   EXPECT_EQ(real.text, model.text);
@@ -284,8 +328,14 @@ void Comparison::update() {
   if (one_in(4)) {
     patch.summary.emplace(ContextSummary{std::string(draw(600), 's'), message_of(known)});
   }
+  std::optional<Places> active;
+  if (one_in(6) && !known.messages.empty()) {
+    active = place_of(known, known.messages[draw(known.messages.size())]);
+    patch.active = active->real;
+  }
   if (one_in(8)) patch.if_title = "title " + std::to_string(draw(100));
   auto real = outcome_of(real_->update_conversation(who, known.id, patch, {}));
+  if (active) patch.active = active->model;
   auto model = outcome_of(model_.update_conversation(who, known.id, patch, {}));
   EXPECT_EQ(real.text, model.text);
 }
@@ -323,9 +373,16 @@ void Comparison::read() {
   if (!range.before && one_in(4)) range.after = message_of(known);
   EXPECT_EQ(outcome_of(real_->list_messages(who, known.id, range)).text,
             outcome_of(model_.list_messages(who, known.id, range)).text);
+  range.all_branches = true;
+  EXPECT_EQ(outcome_of(real_->list_messages(who, known.id, range)).text,
+            outcome_of(model_.list_messages(who, known.id, range)).text);
   auto recent = draw(10);
-  EXPECT_EQ(outcome_of(real_->read_recent(who, known.id, newest(recent), {})).text,
-            outcome_of(model_.read_recent(who, known.id, newest(recent), {})).text);
+  std::optional<Places> up_to;
+  if (one_in(3)) up_to = place_of(known);
+  auto real_place = up_to ? std::optional(up_to->real) : std::nullopt;
+  auto model_place = up_to ? std::optional(up_to->model) : std::nullopt;
+  EXPECT_EQ(outcome_of(real_->read_recent(who, known.id, newest(recent), real_place)).text,
+            outcome_of(model_.read_recent(who, known.id, newest(recent), model_place)).text);
   auto id = message_of(known);
   EXPECT_EQ(outcome_of(real_->get_message(who, known.id, id)).text,
             outcome_of(model_.get_message(who, known.id, id)).text);

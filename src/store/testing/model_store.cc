@@ -287,6 +287,7 @@ Task<std::optional<RecentMessages>> ModelStore::read_recent(UserId user, Convers
     auto& message = on_way.back();
     if (message.content.empty() || message.status == MessageStatus::kRunning) continue;
     bytes += message.content.size();
+    message.parent.reset();
     recent.messages.insert(recent.messages.begin(), std::move(message));
   }
   recent.whole = on_way.empty();

@@ -77,30 +77,6 @@ TEST_F(ContainerTest, AnEndpointThatIsOutForAMomentIsAskedAgain) {
   EXPECT_EQ(server.requests().size(), 3U);
 }
 
-TEST_F(ContainerTest, WhateverElseComesIsAFailureThatSaysNoSecret) {
-  for (const auto& bad : testing::bad_answers()) {
-    SCOPED_TRACE(bad.name);
-    ScriptedServer server(bad.script);
-    use(server);
-    const auto failure = failure_of(ContainerCredentials(context()));
-    EXPECT_THAT(failure.detail, StartsWith("container: "));
-    EXPECT_FALSE(failure.none);
-    EXPECT_LE(server.connections(), 3);
-  }
-}
-
-TEST_F(ContainerTest, WaitsAreBoundedHoweverSlowlyAnAnswerComes) {
-  policy = {std::chrono::milliseconds(500), std::chrono::milliseconds(100), 2,
-            std::chrono::milliseconds(1)};
-  for (const auto& script : {testing::stall(), testing::drip()}) {
-    ScriptedServer server(script);
-    use(server);
-    EXPECT_THAT(failure_of(ContainerCredentials(context())).detail,
-                StartsWith("container: no answer"));
-    EXPECT_EQ(server.connections(), 2);
-  }
-}
-
 TEST_F(ContainerTest, TheTokenGoesOnlyWhereItMay) {
   for (const auto* url :
        {"http://127.0.0.1/x", "http://127.9.9.9:81/", "http://[::1]/", "http://localhost:1/",

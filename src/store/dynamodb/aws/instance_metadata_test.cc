@@ -6,7 +6,6 @@
 namespace colloquy::aws {
 namespace {
 
-using net::testing::answer_with;
 using net::testing::Peer;
 using net::testing::response;
 using net::testing::ScriptedServer;
@@ -115,45 +114,6 @@ TEST_F(InstanceMetadataTest, AnErrorCodeInTheDocumentIsAFailure) {
   use(server);
   EXPECT_EQ(failure_of(InstanceMetadataCredentials(context())).detail,
             "instance metadata: the answer says AssumeRoleUnauthorizedAccess");
-}
-
-// Answers the first `good` questions well, on whatever connection, and all others badly.
-net::testing::Script bad_after(int good, net::testing::Script bad) {
-  const auto answered = std::make_shared<std::atomic<int>>(0);
-  const Answers answers;
-  return [=](Peer& peer) {
-    while (*answered < good) {
-      if (!peer.read_request()) return;
-      peer.send(++*answered == 1 ? answers.token : answers.roles);
-    }
-    bad(peer);
-  };
-}
-
-TEST_F(InstanceMetadataTest, BadAnswersAtEachStepAreFailuresThatSayNoSecret) {
-  for (const auto& bad : testing::bad_answers()) {
-    for (const int step : {0, 1, 2}) {
-      SCOPED_TRACE(bad.name + " at step " + std::to_string(step));
-      ScriptedServer server(bad_after(step, bad.script));
-      use(server);
-      EXPECT_THAT(failure_of(InstanceMetadataCredentials(context())).detail,
-                  StartsWith("instance metadata: "));
-      EXPECT_LE(server.connections(), 4);
-    }
-  }
-}
-
-TEST_F(InstanceMetadataTest, WaitsAreBoundedHoweverSlowlyAnAnswerComes) {
-  policy = {std::chrono::milliseconds(500), std::chrono::milliseconds(100), 2,
-            std::chrono::milliseconds(1)};
-  for (const auto& script : {testing::stall(), testing::drip()}) {
-    ScriptedServer server(script);
-    use(server);
-    const auto failure = failure_of(InstanceMetadataCredentials(context()));
-    EXPECT_TRUE(failure.none);
-    EXPECT_THAT(failure.detail, StartsWith("instance metadata: no answer from 127.0.0.1:"));
-    EXPECT_EQ(server.connections(), 2);
-  }
 }
 
 TEST_F(InstanceMetadataTest, NothingIsAskedWhereItIsDisabled) {

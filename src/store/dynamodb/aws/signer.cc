@@ -16,22 +16,7 @@ namespace {
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
 constexpr std::string_view kTerminator = "aws4_request";
 
-std::string hex(const Digest& digest) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(digest.size() * 2);
-  for (const auto byte : digest) {
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 0x0FU];
-  }
-  return text;
-}
-
 Digest derived(std::string_view key, std::string_view text) { return HmacKey(key).digest(text); }
-
-std::string_view bytes_of(const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
 
 std::shared_ptr<const HmacKey> derive_key(std::string_view secret, std::string_view date,
                                           const SigningScope& scope) {
@@ -86,8 +71,9 @@ std::vector<net::HeaderField> sign(const SigningRequest& request, const Credenti
                                    SigningKeys& keys) {
   const std::string time = basic_timestamp(time_ms);
   const std::string_view date = std::string_view(time).substr(0, 8);
-  const std::string body_sha256 =
-      request.body_sha256.empty() ? hex(sha256({request.body})) : std::string(request.body_sha256);
+  const std::string body_sha256 = request.body_sha256.empty()
+                                      ? to_hex(bytes_of(sha256({request.body})))
+                                      : std::string(request.body_sha256);
   std::vector<net::HeaderField> added;
   added.reserve(4);
   added.push_back({"X-Amz-Date", time});
@@ -114,13 +100,13 @@ std::vector<net::HeaderField> sign(const SigningRequest& request, const Credenti
   credential_scope.append("/").append(kTerminator);
   std::string string_to_sign(kAlgorithm);
   string_to_sign.append("\n").append(time).append("\n").append(credential_scope);
-  string_to_sign.append("\n").append(hex(canonical_request));
+  string_to_sign.append("\n").append(to_hex(bytes_of(canonical_request)));
   const auto key = keys.get(credentials.secret_access_key, date, scope);
 
   std::string authorization(kAlgorithm);
   authorization.append(" Credential=").append(credentials.access_key_id).append("/");
   authorization.append(credential_scope).append(", SignedHeaders=").append(headers.names);
-  authorization.append(", Signature=").append(hex(key->digest(string_to_sign)));
+  authorization.append(", Signature=").append(to_hex(bytes_of(key->digest(string_to_sign))));
   added.push_back({"Authorization", std::move(authorization)});
   return added;
 }

@@ -101,18 +101,6 @@ TEST_F(WebIdentityTest, ARefusalNamesStssCodeAndIsNotRepeated) {
   EXPECT_EQ(server.requests().size(), 1U);
 }
 
-TEST_F(WebIdentityTest, WhateverElseComesIsAFailureThatSaysNoSecret) {
-  for (const auto& bad : testing::bad_answers()) {
-    SCOPED_TRACE(bad.name);
-    ScriptedServer server(bad.script);
-    use(server);
-    const auto failure = failure_of(WebIdentityCredentials(context()));
-    EXPECT_THAT(failure.detail, StartsWith("web identity: "));
-    EXPECT_FALSE(failure.none);
-    EXPECT_LE(server.connections(), 3);
-  }
-}
-
 TEST_F(WebIdentityTest, AnAnswerWithoutAnyOfItsPartsIsAFailure) {
   const std::string whole = sts_answer("ASIA1");
   for (const auto* name :
@@ -128,18 +116,6 @@ TEST_F(WebIdentityTest, AnAnswerWithoutAnyOfItsPartsIsAFailure) {
       continue;
     }
     EXPECT_THAT(failure_of(WebIdentityCredentials(context())).detail, StartsWith("web identity: "));
-  }
-}
-
-TEST_F(WebIdentityTest, WaitsAreBoundedHoweverSlowlyAnAnswerComes) {
-  policy = {std::chrono::milliseconds(500), std::chrono::milliseconds(100), 2,
-            std::chrono::milliseconds(1)};
-  for (const auto& script : {testing::stall(), testing::drip()}) {
-    ScriptedServer server(script);
-    use(server);
-    EXPECT_THAT(failure_of(WebIdentityCredentials(context())).detail,
-                StartsWith("web identity: no answer from STS"));
-    EXPECT_EQ(server.connections(), 2);
   }
 }
 
