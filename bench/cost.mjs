@@ -159,7 +159,29 @@ async function measureTurns(of) {
   rows.push({ name: 'a first turn, which makes its conversation', units: await of.cost(() => of.turn()) });
   rows.push(await measureLongTurn(of));
   rows.push(...await measureBudgets(of));
+  rows.push(...await measureBranches(of));
   return { rows, sizes };
+}
+
+async function measureBranches(of) {
+  const rows = [];
+  for (const count of [10, 128]) {
+    const conversation = await of.seed(100);
+    await of.tables.branch(kUser, conversation, count);
+    await of.turn(conversation);
+    const units = await of.cost(() => of.turn(conversation));
+    const counted = await of.turnByArithmetic(conversation);
+    const name = `a turn in a conversation of ${count} branches`;
+    must(same(units, counted), `${name} costs what its items weigh: ${JSON.stringify({ units, counted })}`);
+    if (count === 10) must(units.base === 3 && units.read === 2, `few branches cost nothing: ${JSON.stringify(units)}`);
+    rows.push({ name, units });
+  }
+  const forked = await of.seed(100);
+  const prepare = () => of.tables.branch(kUser, forked, 1, { back: 20 });
+  const units = await of.cost(() => of.turn(forked), { prepare });
+  must(units.base === 4 && units.read === 4, `a branch costs one write and two reads more: ${JSON.stringify(units)}`);
+  rows.push({ name: 'a turn that begins a branch', units });
+  return rows;
 }
 
 // The budget is for so many tokens of all that the model is given; what is read of the conversation may be a little more.
