@@ -43,7 +43,7 @@ class Measurement {
       'serve', '--data', data, '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--store', 'dynamodb',
       '--dynamodb-endpoint', self.tables.endpoint, '--dynamodb-conversations-table', self.tables.conversations,
       '--dynamodb-messages-table', self.tables.messages, '--context-messages', kContext,
-      '--model', 'openai', '--openai-base-url', model.url, '--openai-model', 'fixed-model']);
+      '--model', 'openai', '--openai-base-url', model.url, '--openai-model', 'fixed-model', '--titles', 'prompt']);
     const mint = (user) => execFileSync(flags.server, ['token', '--data', data, '--user', user], { encoding: 'utf8' }).trim();
     self.tokens = { [kUser]: mint(kUser), lister: mint('lister') };
     return self;
@@ -159,7 +159,29 @@ async function measureTurns(of) {
   rows.push({ name: 'a first turn, which makes its conversation', units: await of.cost(() => of.turn()) });
   rows.push(await measureLongTurn(of));
   rows.push(...await measureBudgets(of));
+  rows.push(...await measureBranches(of));
   return { rows, sizes };
+}
+
+async function measureBranches(of) {
+  const rows = [];
+  for (const count of [10, 128]) {
+    const conversation = await of.seed(100);
+    await of.tables.branch(kUser, conversation, count);
+    await of.turn(conversation);
+    const units = await of.cost(() => of.turn(conversation));
+    const counted = await of.turnByArithmetic(conversation);
+    const name = `a turn in a conversation of ${count} branches`;
+    must(same(units, counted), `${name} costs what its items weigh: ${JSON.stringify({ units, counted })}`);
+    if (count === 10) must(units.base === 3 && units.read === 2, `few branches cost nothing: ${JSON.stringify(units)}`);
+    rows.push({ name, units });
+  }
+  const forked = await of.seed(100);
+  const prepare = () => of.tables.branch(kUser, forked, 1, { back: 20 });
+  const units = await of.cost(() => of.turn(forked), { prepare });
+  must(units.base === 4 && units.read === 4, `a branch costs one write and two reads more: ${JSON.stringify(units)}`);
+  rows.push({ name: 'a turn that begins a branch', units });
+  return rows;
 }
 
 // The budget is for so many tokens of all that the model is given; what is read of the conversation may be a little more.

@@ -20,6 +20,7 @@ function orderedId(ms, number) {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 const successor = (id) => id.slice(0, -2) + '01';
+const idBytes = (id) => Buffer.from(id.replaceAll('-', ''), 'hex');
 
 export class Tables {
   constructor(endpoint, { indexes }) {
@@ -86,6 +87,22 @@ export class Tables {
     return conversation;
   }
 
+  // Gives it `count` branches at its newest message, none of which has a message; the active way is the newest of them
+  // or, with `back`, what the conversation began with up to so many messages before the newest.
+  async branch(user, id, count, { back } = {}) {
+    const rows = await this.newestMessages(id, (back ?? 0) + 1);
+    const newest = rows[0].message_id.S;
+    const first = orderedId(Date.now(), 0);
+    const one = Buffer.concat([Buffer.from([0]), idBytes(newest), idBytes(first)]);
+    const branches = Buffer.concat([Buffer.from([1]), ...Array.from({ length: count }, () => one)]);
+    const here = back === undefined ? ['active_branch', N(count)] : ['active_up_to', rows[back].message_id];
+    const other = back === undefined ? 'active_up_to' : 'active_branch';
+    await this.call('UpdateItem', {
+      TableName: this.conversations, Key: { user_id: S(user), conversation_id: S(id) },
+      UpdateExpression: `SET branches = :b, ${here[0]} = :h REMOVE ${other}`,
+      ExpressionAttributeValues: { ':b': { B: branches.toString('base64') }, ':h': here[1] } });
+  }
+
   async #putAll(table, items) {
     for (let at = 0; at < items.length; at += kBatch) {
       const requests = items.slice(at, at + kBatch).map((Item) => ({ PutRequest: { Item } }));
@@ -118,6 +135,7 @@ function valueBytes(value) {
     case 'S': return Buffer.byteLength(content);
     case 'N': return Math.ceil(content.replace(/^-|\.|0+$/g, '').length / 2) + 1;
     case 'BOOL': return 1;
+    case 'B': return Buffer.from(content, 'base64').length;
     case 'M': return 3 + itemBytes(content) + Object.keys(content).length;
     default: throw new Error(`an attribute of the type ${type} is not weighed`);
   }

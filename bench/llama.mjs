@@ -69,7 +69,7 @@ export async function measureLlama(bench, root, note) {
       note(`llama: ${whole(tokens)} tokens of history, ${name}`);
       const data = join(root, `llama-${tokens}-${slots}`);
       const server = await Server.start(bench.server, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0',
-        '--log-level', bench.logLevel, '--model', 'llama', '--llama-model', file, '--llama-threads', '1', '--llama-slots', slots,
+        '--log-level', bench.logLevel, '--model', 'llama', '--titles', 'prompt', '--llama-model', file, '--llama-threads', '1', '--llama-slots', slots,
         '--llama-context', kContext, '--context-messages', 100]);
       const { stdout } = await promisify(execFile)(bench.server, ['token', '--data', data, '--user', 'bench']);
       const talker = new Talker(server, stdout.trim());

@@ -25,7 +25,7 @@ class Speaker {
     });
     await new Promise((resolve) => speaker.http.listen(0, '127.0.0.1', resolve));
     speaker.flags = ['--model', 'openai', '--openai-base-url', `http://127.0.0.1:${speaker.http.address().port}/v1`,
-                     '--openai-model', 'speaker', '--openai-idle-timeout', '10m', '--openai-first-token-timeout', '10m'];
+                     '--openai-model', 'speaker', '--titles', 'prompt', '--openai-idle-timeout', '10m', '--openai-first-token-timeout', '10m'];
     return speaker;
   }
   say(word) {

@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -33,12 +34,11 @@
 #include "chat/summaries.h"
 #include "chat/titles.h"
 #include "chat/turns.h"
-#include "cluster/http_peers.h"
 #include "cluster/owner.h"
-#include "cluster/peer_key.h"
 #include "http/server.h"
 #include "llm/provider.h"
 #include "net/http_client.h"
+#include "other_servers.h"
 #include "parts.h"
 #include "store/dynamodb/dynamodb_store.h"
 #include "store/rocksdb/rocksdb_store.h"
@@ -55,6 +55,8 @@ using std::chrono::milliseconds;
 
 // How long responses that are under way when the turns have ended may take.
 constexpr auto kResponsesBound = milliseconds(3'000);
+// How much of it is for the other servers to be told the last of what happened.
+constexpr auto kTellingBound = milliseconds(1'000);
 // How long titles and summaries may take to stop.
 constexpr auto kBackgroundBound = milliseconds(2'000);
 // How long the event loops may take to run dry after that.
@@ -76,7 +78,9 @@ class ServerProcess {
     if (accepts_own_tokens()) token_key_ = find_token_key(config);
     make_loops();
     bind_servers();
-    if (!config.advertise.empty()) make_peers();
+    if (!config.advertise.empty()) {
+      others_ = std::make_unique<OtherServers>(config, instance_, clock_, metrics_);
+    }
     if (config.store == config::StoreKind::kDynamoDb) find_tables();
 
     make_data_folder();
@@ -90,6 +94,7 @@ class ServerProcess {
     stop_on_signal();
     admin_server_->start();
     server_->start();
+    if (others_) others_->start(control_.get_executor());
     announce(out);
     for (auto& loop : loops_) {
       threads_.emplace_back([&loop] { loop->run(); });
@@ -143,28 +148,6 @@ class ServerProcess {
     }
   }
 
-  void make_peers() {
-    for_setting(config_.sources.of("cluster-key-file"), [this] {
-      peer_key_ =
-          std::make_unique<cluster::PeerKey>(cluster::PeerKey::load(config_.cluster_key_file));
-    });
-    cluster::Owner own;
-    own.instance = instance_;
-    own.url = cluster::parse_base_url(config_.advertise);
-    if (!own.url) {
-      throw config::ConfigError(config_.sources.of("advertise") + " \"" + config_.advertise +
-                                "\" is not the URL of a server");
-    }
-    if (!own.url->tls) {
-      telemetry::log_warning("peers.plain",
-                             {{"detail", "the other servers are spoken to without TLS"}});
-    }
-    // Not by a proxy: they are neighbours.
-    peer_client_ = std::make_unique<net::HttpClient>(net::HttpClient::Options());
-    peers_ = std::make_unique<cluster::HttpPeers>(*peer_client_, *peer_key_, clock_, std::move(own),
-                                                  metrics_);
-  }
-
   void find_tables() {
     tables_ =
         std::make_unique<TablesAccess>(config_.dynamodb, clock_, metrics_, control_.get_executor());
@@ -210,13 +193,17 @@ class ServerProcess {
     options.partial_save_interval = config_.partial_save_interval.value_or(
         config_.store == config::StoreKind::kRocksDb ? kPartialSaveInterval : milliseconds(0));
     events_ = std::make_unique<chat::EventHub>(ids_.next(clock_.now_ms()).to_string(), metrics_);
+    if (others_) others_->tell_events_of(*events_);
     observed_ = std::make_unique<chat::ObservedStore>(*store_);
     contexts_ = std::make_unique<chat::ContextBuilder>(*observed_, *provider_, options);
     background_ = std::make_unique<chat::BackgroundModel>(*provider_, metrics_);
     titles_ = std::make_unique<chat::Titles>(*observed_, *background_);
     summaries_ = std::make_unique<chat::Summaries>(*observed_, *contexts_, *background_);
     observed_->add(*events_);
-    if (config_.model_titles) observed_->add(*titles_);
+    bool model_titles =
+        config_.titles == config::Titles::kModel ||
+        (config_.titles == config::Titles::kAuto && config_.model != config::ModelKind::kDemo);
+    if (model_titles) observed_->add(*titles_);
     observed_->add(*summaries_);
     conversations_ = std::make_unique<chat::Conversations>(*observed_, options);
     token_limiter_ = std::make_unique<api::RateLimiter>(clock_, config_.tokens_per_minute);
@@ -226,7 +213,7 @@ class ServerProcess {
         [this](const UserId& user, std::int64_t tokens) {
           token_limiter_->charge(user, static_cast<double>(tokens));
         },
-        peers_.get());
+        others_ ? &others_->for_turns() : nullptr);
   }
 
   void make_api(const std::string& version) {
@@ -234,7 +221,7 @@ class ServerProcess {
         *conversations_,       *turns_,         *contexts_, *events_, *store_,  *authenticator_,
         *request_limiter_,     *token_limiter_, clock_,     ids_,     metrics_, version,
         config_.write_timeout, std::nullopt};
-    if (peer_key_) services.cluster.emplace(api::ClusterMember{*peer_key_, instance_});
+    if (others_) services.cluster.emplace(others_->member());
     api_ = std::make_unique<api::Api>(
         services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
     auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",
@@ -326,13 +313,16 @@ class ServerProcess {
     server_->stop_accepting();
     co_await turns_->drain(config_.shutdown_timeout);
     events_->close();
+    if (others_) co_await others_->stop_following();
     co_await background_->drain(kBackgroundBound);
-    asio::steady_timer timer(control_);
     auto give_up = std::chrono::steady_clock::now() + kResponsesBound;
-    while (server_->connections() > 0 && std::chrono::steady_clock::now() < give_up) {
-      timer.expires_after(milliseconds(20));
-      co_await timer.async_wait(asio::use_awaitable);
+    if (others_) {
+      std::function<std::size_t()> told = [this] { return others_->followers(); };
+      bool all_told = co_await wait_for_connections(std::move(told), give_up - kTellingBound);
+      others_->stop_telling(all_told);
     }
+    std::function<std::size_t()> none = [] { return 0; };
+    co_await wait_for_connections(std::move(none), give_up);
     server_->close_all();
     admin_server_->stop_accepting();
     admin_server_->close_all();
@@ -346,6 +336,18 @@ class ServerProcess {
       _exit(EXIT_SUCCESS);
     }
     control_.stop();
+  }
+
+  // Whether no connection is left but so many by then.
+  Task<bool> wait_for_connections(std::function<std::size_t()> may_stay,
+                                  std::chrono::steady_clock::time_point give_up) {
+    asio::steady_timer timer(control_);
+    while (server_->connections() > may_stay()) {
+      if (std::chrono::steady_clock::now() >= give_up) co_return false;
+      timer.expires_after(milliseconds(20));
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+    co_return true;
   }
 
   // All is saved by now. Loops that do not run dry hold nothing that is worth the wait.
@@ -392,9 +394,7 @@ class ServerProcess {
   std::unique_ptr<chat::Summaries> summaries_;
   std::unique_ptr<api::RateLimiter> token_limiter_;
   std::unique_ptr<api::RateLimiter> request_limiter_;
-  std::unique_ptr<cluster::PeerKey> peer_key_;
-  std::unique_ptr<net::HttpClient> peer_client_;
-  std::unique_ptr<cluster::HttpPeers> peers_;
+  std::unique_ptr<OtherServers> others_;
   std::unique_ptr<chat::Turns> turns_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<http::Server> server_;

@@ -1,5 +1,5 @@
-// What other servers on the same store ask of the answers that this one makes (cluster/). There
-// only with a key, and for its holders alone.
+// What other servers on the same store ask of the answers that this one makes, and the events of
+// its users that they follow (cluster/). There only with a key, and for its holders alone.
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -7,8 +7,12 @@
 #include "api/request_fields.h"
 #include "api/services.h"
 #include "base/error.h"
+#include "base/pause.h"
+#include "cluster/event_messages.h"
+#include "cluster/event_outbox.h"
 #include "cluster/peer_events.h"
 #include "cluster/peer_key.h"
+#include "cluster/sealed.h"
 #include "http/header_values.h"
 #include "http/sse.h"
 
@@ -18,6 +22,10 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr auto kKeepAlive = std::chrono::seconds(15);
+// Servers are noticed sooner when they cannot be heard any more.
+constexpr auto kEventsKeepAlive = std::chrono::seconds(5);
+// What happens within so long goes out in one piece.
+constexpr auto kEventsApart = std::chrono::milliseconds(10);
 
 // A request of another server, and what answers it.
 struct PeerCall {
@@ -25,7 +33,9 @@ struct PeerCall {
   chat::AnswerName name;
 };
 
-PeerCall trusted(const Services& services, const http::Request& request) {
+// `of_user`: whether it must be of one, or of none.
+cluster::TrustedRequest trusted(const Services& services, const http::Request& request,
+                                bool of_user) {
   auto header = request.header(cluster::kPeerHeader);
   bool once = header && http::count_headers(request.headers, cluster::kPeerHeader) == 1;
   std::optional<cluster::TrustedRequest> trusted;
@@ -33,15 +43,22 @@ PeerCall trusted(const Services& services, const http::Request& request) {
     trusted = services.cluster->key.verify(request.method_text, request.target, *header,
                                            services.clock.now_s());
   }
-  if (!trusted) throw Error(ErrorCode::kUnauthenticated, "This is for other servers alone.");
+  if (!trusted || trusted->user.value().empty() == of_user) {
+    throw Error(ErrorCode::kUnauthenticated, "This is for other servers alone.");
+  }
+  return std::move(*trusted);
+}
+
+PeerCall trusted_call(const Services& services, const http::Request& request) {
   PeerCall call;
-  call.name = {trusted->user, conversation_id_of(request), message_id_of(request)};
-  call.request = std::move(*trusted);
+  call.request = trusted(services, request, true);
+  call.name = {call.request.user, conversation_id_of(request), message_id_of(request)};
   return call;
 }
 
-http::Response proven(const Services& services, const PeerCall& call, http::Response response) {
-  auto proof = services.cluster->key.prove(call.request, response.status);
+http::Response proven(const Services& services, const cluster::TrustedRequest& request,
+                      http::Response response) {
+  auto proof = services.cluster->key.prove(request, response.status);
   response.set_header(cluster::kPeerHeader, std::move(proof));
   response.set_header("Cache-Control", "no-store");
   return response;
@@ -79,29 +96,77 @@ Task<> tell(std::shared_ptr<chat::Generation> generation, std::chrono::milliseco
 }
 
 Task<http::Response> follow(Services& services, http::Request& request) {
-  auto call = trusted(services, request);
+  auto call = trusted_call(services, request);
   if (call.request.instance != services.cluster->instance) {
-    co_return proven(services, call, bare(410));
+    co_return proven(services, call.request, bare(410));
   }
   auto generation = services.turns.running_here(call.name);
-  if (!generation) co_return proven(services, call, bare(404));
+  if (!generation) co_return proven(services, call.request, bare(404));
   http::Response response;
   http::set_event_stream_headers(response);
   auto behind_most = services.follower_behind_most;
   response.stream = [generation, behind_most](http::BodyWriter& body) {
     return tell(generation, behind_most, body);
   };
-  co_return proven(services, call, std::move(response));
+  co_return proven(services, call.request, std::move(response));
 }
 
 Task<http::Response> cancel(Services& services, http::Request& request) {
-  auto call = trusted(services, request);
+  auto call = trusted_call(services, request);
   if (call.request.instance != services.cluster->instance) {
-    co_return proven(services, call, bare(410));
+    co_return proven(services, call.request, bare(410));
   }
   auto outcome = co_await services.turns.cancel_here(call.name);
-  if (!outcome) co_return proven(services, call, bare(404));
-  co_return proven(services, call, json_reply(200, cluster::end_data(*outcome)));
+  if (!outcome) co_return proven(services, call.request, bare(404));
+  co_return proven(services, call.request, json_reply(200, cluster::end_data(*outcome)));
+}
+
+using SharedSubscriber = std::shared_ptr<cluster::EventOutbox::Subscriber>;
+
+Task<> tell_events(SharedSubscriber subscriber, std::string salt, std::string key,
+                   http::BodyWriter& body) {
+  http::SseWriter events(body);
+  cluster::Sealer sealer(std::move(key));
+  co_await events.event(cluster::kSaltEvent, "", salt);
+  co_await events.event(cluster::kSealedEvent, "",
+                        sealer.seal(cluster::begin_json(subscriber->begin())));
+  while (true) {
+    auto step = co_await subscriber->next(kEventsKeepAlive);
+    if (step.too_slow) {
+      body.abort();
+      co_return;
+    }
+    auto message = cluster::events_json(step.events, step.last);
+    co_await events.event(cluster::kSealedEvent, "", sealer.seal(message));
+    if (step.all_told) {
+      co_await events.event(cluster::kSealedEvent, "", sealer.seal(cluster::end_json()));
+    }
+    if (step.ended) co_return;
+    if (!step.events.empty()) co_await pause(kEventsApart);
+  }
+}
+
+Task<http::Response> follow_events(Services& services, http::Request& request) {
+  auto asked = trusted(services, request, false);
+  auto* outbox = services.cluster->events;
+  bool for_any = asked.instance == cluster::kAnyInstance;
+  if (outbox == nullptr || !for_any) co_return proven(services, asked, bare(404));
+  const auto* after = request.query_parameter("after");
+  auto place = after == nullptr ? std::nullopt : cluster::parse_place(*after);
+  SharedSubscriber subscriber;
+  try {
+    subscriber = outbox->subscribe(place);
+  } catch (const Error&) {
+  }
+  if (!subscriber) co_return proven(services, asked, bare(503));
+  auto salt = cluster::PeerKey::make_salt();
+  auto key = services.cluster->key.sealing_key(asked, salt);
+  http::Response response;
+  http::set_event_stream_headers(response);
+  response.stream = [subscriber, salt, key](http::BodyWriter& body) {
+    return tell_events(subscriber, salt, key, body);
+  };
+  co_return proven(services, asked, std::move(response));
 }
 
 }  // namespace
@@ -112,6 +177,8 @@ void add_cluster_routes(http::Router& router, Services& services) {
               [&services](http::Request& request) { return follow(services, request); }});
   router.add({http::Method::kDelete, cluster::kPeerPath, true,
               [&services](http::Request& request) { return cancel(services, request); }});
+  router.add({http::Method::kGet, cluster::kEventsPath, true,
+              [&services](http::Request& request) { return follow_events(services, request); }});
 }
 
 }  // namespace colloquy::api

@@ -16,24 +16,6 @@ constexpr auto kKeepAlive = std::chrono::seconds(15);
 using chat::Event;
 using chat::EventKind;
 
-std::string_view event_name(EventKind kind) {
-  switch (kind) {
-    case EventKind::kConversationCreated:
-      return "conversation.created";
-    case EventKind::kConversationChanged:
-      return "conversation.changed";
-    case EventKind::kConversationDeleted:
-      return "conversation.deleted";
-    case EventKind::kMessageCreated:
-      return "message.created";
-    case EventKind::kMessageChanged:
-      return "message.changed";
-    case EventKind::kMessageDeleted:
-      return "message.deleted";
-  }
-  return "conversation.changed";
-}
-
 void write_conversation_fields(JsonWriter& json, const Event& event) {
   json.key("title").string(event.title);
   json.key("created_at").integer(event.created_at_s);
@@ -84,7 +66,7 @@ Task<> stream_events(SharedFollower follower, bool resumes, http::BodyWriter& bo
     auto step = co_await follower->next(kKeepAlive);
     if (step.reset) co_await events.event("reset", *step.reset, "{}");
     for (const auto& item : step.items) {
-      co_await events.event(event_name(item.event.kind), item.id, event_json(item.event));
+      co_await events.event(chat::event_name(item.event.kind), item.id, event_json(item.event));
     }
     if (step.ended) co_return;
     if (!step.reset && step.items.empty()) co_await events.comment("still here");

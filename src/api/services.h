@@ -15,6 +15,7 @@
 #include "chat/conversations.h"
 #include "chat/event_hub.h"
 #include "chat/turns.h"
+#include "cluster/event_outbox.h"
 #include "cluster/peer_key.h"
 #include "http/router.h"
 #include "store/store.h"
@@ -26,6 +27,7 @@ namespace colloquy::api {
 struct ClusterMember {
   const cluster::PeerKey& key;
   std::string instance;
+  cluster::EventOutbox* events;  // null where they are not told
 };
 
 struct Services {

@@ -17,6 +17,7 @@ struct EventHub::Ring {
   mutable std::mutex mutex;
   std::deque<Event> events;  // guarded by mutex
   std::uint64_t last = 0;    // the number of the newest; guarded by mutex
+  std::uint64_t reset = 0;   // the number that stands for the last reset; guarded by mutex
   bool closed = false;       // guarded by mutex
   Signal changed;
   std::size_t followers = 0;            // guarded by the hub's mutex_
@@ -48,6 +49,33 @@ struct EventHub::Instruments {
   telemetry::Counter& published;
   telemetry::Counter& resets;
 };
+
+std::string_view event_name(EventKind kind) {
+  switch (kind) {
+    case EventKind::kConversationCreated:
+      return "conversation.created";
+    case EventKind::kConversationChanged:
+      return "conversation.changed";
+    case EventKind::kConversationDeleted:
+      return "conversation.deleted";
+    case EventKind::kMessageCreated:
+      return "message.created";
+    case EventKind::kMessageChanged:
+      return "message.changed";
+    case EventKind::kMessageDeleted:
+      return "message.deleted";
+  }
+  return "conversation.changed";
+}
+
+std::optional<EventKind> parse_event_name(std::string_view name) {
+  for (auto kind : {EventKind::kConversationCreated, EventKind::kConversationChanged,
+                    EventKind::kConversationDeleted, EventKind::kMessageCreated,
+                    EventKind::kMessageChanged, EventKind::kMessageDeleted}) {
+    if (event_name(kind) == name) return kind;
+  }
+  return std::nullopt;
+}
 
 EventHub::EventHub(std::string instance, telemetry::Metrics& metrics, EventHubOptions options)
     : instance_(std::move(instance)),
@@ -82,6 +110,22 @@ void EventHub::deliver(const UserId& user, Event event) {
   }
   instruments_->published.Increment();
   ring->changed.notify_all();
+}
+
+void EventHub::reset_all() {
+  std::vector<std::shared_ptr<Ring>> rings;
+  {
+    std::scoped_lock lock(mutex_);
+    for (const auto& [user, ring] : rings_) rings.push_back(ring);
+  }
+  for (const auto& ring : rings) {
+    {
+      std::scoped_lock lock(ring->mutex);
+      ring->events.clear();
+      ring->reset = ++ring->last;
+    }
+    ring->changed.notify_all();
+  }
 }
 
 // Rings that nobody has followed for a while go.
@@ -170,11 +214,12 @@ Task<EventHub::Follower::Step> EventHub::Follower::next(std::chrono::millisecond
     {
       std::scoped_lock lock(ring_->mutex);
       ticket = ring_->changed.ticket();
-      bool lost = after_ < ring_->before_first();
-      if (reset_ || lost) {
+      bool reset = reset_ || after_ < ring_->reset;
+      bool too_slow = !reset && after_ < ring_->before_first();
+      if (reset || too_slow) {
         after_ = ring_->last;
         step.reset = ring_->id(after_);
-        step.ended = lost || ring_->closed;
+        step.ended = too_slow || ring_->closed;
         reset_ = false;
         hub_.instruments_->resets.Increment();
         co_return step;

@@ -41,6 +41,9 @@ enum class EventKind : std::uint8_t {
   kMessageDeleted,
 };
 
+std::string_view event_name(EventKind kind);  // "message.created"
+std::optional<EventKind> parse_event_name(std::string_view name);
+
 // What happened, in short: who wants to know more, reads it.
 struct Event {
   EventKind kind = EventKind::kConversationChanged;
@@ -77,6 +80,9 @@ class EventHub final : public StoreObserver {
   void publish(const UserId& user, Event event);
   // To this server's followers alone: what another server has published.
   void deliver(const UserId& user, Event event);
+  // Tells every follower to reload, and goes on with what comes then: what another server has
+  // published may have been missed. Ids from before are not known any more.
+  void reset_all();
   // Before the first event.
   void on_publish(std::function<void(const UserId&, const Event&)> forward);
 

@@ -169,6 +169,38 @@ TEST_F(EventHubTest, RingsThatNobodyFollowsGoAndTheirIdsAreNotTakenForNewOnes) {
   EXPECT_TRUE(next(*small.follow(kAlice, begun)).reset);
 }
 
+TEST_F(EventHubTest, AResetOfAllTellsEveryFollowerOnceAndGoesOn) {
+  auto alice = hub.follow(kAlice, "");
+  auto bob = hub.follow(kBob, "");
+  auto begun = bob->position();
+  hub.publish(kAlice, event(1));
+  hub.reset_all();
+  hub.reset_all();
+  hub.publish(kAlice, event(2));
+  for (auto* follower : {alice.get(), bob.get()}) {
+    auto step = next(*follower);
+    EXPECT_TRUE(step.reset);
+    EXPECT_FALSE(step.ended);
+    EXPECT_FALSE(next(*follower).reset);
+  }
+  hub.publish(kAlice, event(3));
+  hub.publish(kBob, event(4));
+  EXPECT_THAT(numbers(next(*alice)), ElementsAre(3));
+  EXPECT_THAT(numbers(next(*bob)), ElementsAre(4));
+  // Nor does whoever was away meanwhile go on as if nothing had been missed.
+  bob = hub.follow(kBob, begun);
+  EXPECT_TRUE(next(*bob).reset);
+  // Who comes after it has loaded after it.
+  EXPECT_FALSE(next(*hub.follow(UserId("carol"), "")).reset);
+}
+
+TEST_F(EventHubTest, AResetOfAllWakesWhoWaits) {
+  auto follower = std::shared_ptr(hub.follow(kAlice, ""));
+  std::thread waits([follower] { EXPECT_TRUE(next(*follower, 10'000).reset); });
+  hub.reset_all();
+  waits.join();
+}
+
 TEST_F(EventHubTest, WhatIsPublishedIsForwardedAndWhatIsDeliveredIsNot) {
   std::vector<UserId> forwarded;
   hub.on_publish([&](const UserId& user, const Event&) { forwarded.push_back(user); });

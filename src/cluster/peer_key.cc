@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kSecretBytesMin = 32;
 constexpr std::size_t kFileBytesMax = 64 * limits::kKiB;
 constexpr std::size_t kNonceBytes = 16;
-constexpr std::size_t kUserBytesMax = 256;
+constexpr std::string_view kNoUser = "-";  // is not hexadecimal
 
 std::string mac_of(std::string_view secret, std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -52,6 +52,13 @@ std::string_view take_word(std::string_view& text) {
   auto word = text.substr(0, end);
   text.remove_prefix(std::min(end + 1, text.size()));
   return word;
+}
+
+std::optional<UserId> user_of(std::string_view word) {
+  if (word == kNoUser) return UserId();
+  auto user = from_hex(word);
+  if (!user || user->empty() || user->size() > limits::kUserIdBytes) return std::nullopt;
+  return UserId(std::move(*user));
 }
 
 std::vector<std::string> lines_of(std::string_view text) {
@@ -100,8 +107,8 @@ std::string PeerKey::answer_mac(std::size_t secret, std::string_view request_mac
 }
 
 PeerKey::Signed PeerKey::sign(const PeerRequest& request, std::int64_t now_s) const {
-  auto fields = "v1 " + std::to_string(now_s) + " " + nonce() + " " + to_hex(request.user.value()) +
-                " " + request.instance;
+  auto user = request.user.value().empty() ? std::string(kNoUser) : to_hex(request.user.value());
+  auto fields = "v1 " + std::to_string(now_s) + " " + nonce() + " " + user + " " + request.instance;
   auto mac = request_mac(0, request.method, request.target, fields);
   return {fields + " " + mac, mac};
 }
@@ -126,9 +133,9 @@ std::optional<TrustedRequest> PeerKey::verify(std::string_view method, std::stri
     return std::nullopt;
   }
   take_word(fields);  // the nonce
-  auto user = from_hex(take_word(fields));
-  if (!user || user->empty() || user->size() > kUserBytesMax) return std::nullopt;
-  return TrustedRequest{UserId(std::move(*user)), std::string(fields), std::string(mac), *secret};
+  auto user = user_of(take_word(fields));
+  if (!user) return std::nullopt;
+  return TrustedRequest{std::move(*user), std::string(fields), std::string(mac), *secret};
 }
 
 std::string PeerKey::prove(const TrustedRequest& request, int status) const {
@@ -139,5 +146,22 @@ bool PeerKey::proves(std::string_view header, std::string_view request_mac, int 
   // The request was signed with the first.
   return same(header, "v1 " + answer_mac(0, request_mac, status));
 }
+
+std::string PeerKey::key_of(std::size_t secret, std::string_view request_mac,
+                            std::string_view salt) const {
+  std::string text = "colloquy peer seal\n";
+  text.append(salt).append("\n").append(request_mac);
+  return from_hex(mac_of(secrets_.at(secret), text)).value();
+}
+
+std::string PeerKey::sealing_key(const TrustedRequest& request, std::string_view salt) const {
+  return key_of(request.secret, request.mac, salt);
+}
+
+std::string PeerKey::sealing_key(std::string_view request_mac, std::string_view salt) const {
+  return key_of(0, request_mac, salt);
+}
+
+std::string PeerKey::make_salt() { return nonce(); }
 
 }  // namespace colloquy::cluster

@@ -67,6 +67,33 @@ TEST(PeerKey, AnotherKeyIsNotTrustedAndANewOneCanBeBroughtIn) {
   EXPECT_TRUE(other.verify("GET", "/cluster/x", both.sign(a_request(), kNow).header, kNow));
 }
 
+TEST(PeerKey, ARequestMayBeOfNoUserAndForAnyServer) {
+  PeerKey key({kOne});
+  auto mark = key.sign({"GET", "/cluster/events", kAnyInstance, UserId()}, kNow);
+  auto trusted = key.verify("GET", "/cluster/events", mark.header, kNow);
+  ASSERT_TRUE(trusted);
+  EXPECT_EQ(trusted->user, UserId());
+  EXPECT_EQ(trusted->instance, kAnyInstance);
+  // A user of that name is another.
+  auto dash = key.sign({"GET", "/cluster/events", kAnyInstance, UserId("-")}, kNow);
+  EXPECT_EQ(key.verify("GET", "/cluster/events", dash.header, kNow)->user, UserId("-"));
+}
+
+TEST(PeerKey, BothSidesMakeTheSameSealingKeyAndNobodyElseDoes) {
+  PeerKey old_key({kOne});
+  PeerKey both({kTwo, kOne});
+  auto mark = old_key.sign(a_request(), kNow);
+  auto trusted = both.verify("GET", "/cluster/x", mark.header, kNow);
+  ASSERT_TRUE(trusted);
+  auto salt = PeerKey::make_salt();
+  auto made = old_key.sealing_key(mark.mac, salt);
+  EXPECT_EQ(made.size(), 32U);
+  EXPECT_EQ(made, both.sealing_key(*trusted, salt));
+  EXPECT_NE(made, both.sealing_key(mark.mac, salt));
+  EXPECT_NE(made, old_key.sealing_key(mark.mac, PeerKey::make_salt()));
+  EXPECT_NE(made, old_key.sealing_key(old_key.sign(a_request(), kNow).mac, salt));
+}
+
 TEST(PeerKey, OfAFileIsChecked) {
   auto path = std::filesystem::temp_directory_path() /
               ("colloquy-cluster-key-" + std::to_string(::getpid()));

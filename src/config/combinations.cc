@@ -70,6 +70,9 @@ void check_store(const ServeConfig& config) {
   if (config.advertise.empty() != config.cluster_key_file.empty()) {
     throw ConfigError("--advertise and --cluster-key-file go together");
   }
+  if (!config.peers.empty() && config.advertise.empty()) {
+    throw ConfigError(config.sources.of("peers") + " needs --advertise and --cluster-key-file");
+  }
   if (config.store == StoreKind::kDynamoDb) {
     for (const char* setting : {"block-cache", "min-free-disk", "write-queue"}) {
       refuse_given(config, setting, "has no effect with --store dynamodb");

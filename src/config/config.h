@@ -31,6 +31,8 @@ struct ListenAddress {
 
 enum class StoreKind : std::uint8_t { kRocksDb, kDynamoDb };
 enum class ModelKind : std::uint8_t { kDemo, kOpenAi, kLlama };
+// Who gives a conversation its title; kAuto: the model, where it is not the demonstration.
+enum class Titles : std::uint8_t { kAuto, kPrompt, kModel };
 
 // Where the settings that were given stand, in the words of an error: "--listen",
 // "COLLOQUY_LISTEN" or "listen in the config file". A setting with an empty value is not given.
@@ -79,8 +81,9 @@ struct ServeConfig {
   std::size_t write_queue = 0;
   DynamoDbConfig dynamodb;
   std::chrono::milliseconds dynamodb_sweep_interval{};
-  std::string advertise;         // empty: this server is not called by others
-  std::string cluster_key_file;  // together with it
+  std::string advertise;           // empty: this server is not called by others
+  std::string cluster_key_file;    // together with it
+  std::vector<std::string> peers;  // URLs of the others; empty: no events are told
 
   std::string token_key;
   std::string token_key_file;
@@ -108,7 +111,7 @@ struct ServeConfig {
   std::size_t context_messages = 0;
   std::size_t context_tokens = 0;  // 0: no budget
   bool context_summary = false;
-  bool model_titles = false;
+  Titles titles = Titles::kAuto;
   std::size_t max_tokens_default = 0;  // 0: the model's own
   std::size_t max_content_bytes = 0;
   std::size_t max_turns = 0;

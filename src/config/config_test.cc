@@ -58,6 +58,7 @@ TEST(Config, EveryDefaultPassesItsOwnCheck) {
   EXPECT_EQ(config.listen.port, 8080);
   EXPECT_TRUE(config.listen.loopback());
   EXPECT_EQ(config.context_messages, 5U);
+  EXPECT_EQ(config.titles, Titles::kAuto);
   EXPECT_EQ(config.max_content_bytes, 1024U * 1024U);
 }
 
@@ -138,6 +139,8 @@ TEST(Config, ASettingThatWouldHaveNoEffectIsRefused) {
         "--demo-token-delay", "1s"},
        "--demo-token-delay has no effect"},
       {{"--listen", "127.0.0.1:80", "--admin-listen", "127.0.0.1:80"}, "--admin-listen is"},
+      {{"--store", "dynamodb", "--peers", "http://h:1"}, "--peers needs --advertise"},
+      {{"--store", "dynamodb", "--peers", "http://h:1,h:2"}, "--peers \"http://h:1,h:2\" must be"},
   };
   for (const auto& [arguments, named] : cases) EXPECT_THAT(refusal(arguments), StartsWith(named));
   EXPECT_THAT(refusal({}, {{"COLLOQUY_OPENAI_API_KEY", "sk-1"}}),

@@ -75,8 +75,15 @@ void apply_model(Serve& config, const std::string& value) {
 }
 
 void apply_titles(Serve& config, const std::string& value) {
-  if (value != "prompt" && value != "model") throw ConfigError("must be prompt or model");
-  config.model_titles = value == "model";
+  if (value == "auto") {
+    config.titles = Titles::kAuto;
+  } else if (value == "prompt") {
+    config.titles = Titles::kPrompt;
+  } else if (value == "model") {
+    config.titles = Titles::kModel;
+  } else {
+    throw ConfigError("must be auto, prompt or model");
+  }
 }
 
 void apply_log_level(Serve& config, const std::string& value) {
@@ -129,6 +136,11 @@ void apply_partial_save_interval(Serve& config, const std::string& value) {
 void apply_advertise(Serve& config, const std::string& value) {
   if (!value.empty()) check_endpoint(value);
   config.advertise = value;
+}
+
+void apply_peers(Serve& config, const std::string& value) {
+  config.peers = parse_list(value);
+  for (const auto& peer : config.peers) check_endpoint(peer);
 }
 
 void apply_place(std::optional<MigratePlace>& place, const std::string& value) {
@@ -327,9 +339,11 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
       {"Answering", "context-summary", "false",
        "Have the model summarize what falls out of the context, in the background.", false,
        boolean(&Serve::context_summary)},
-      {"Answering", "titles", "prompt",
+      {"Answering", "titles", "auto",
        "Who gives a conversation that was begun without a title its own: prompt, its beginning; "
-       "model, in the background after the first turn.",
+       "model, in the background after the first turn; auto: the model where it is openai or "
+       "llama, "
+       "the prompt where it is demo.",
        false, apply_titles},
       {"Answering", "default-max-tokens", "0",
        "max_tokens of a request that names none. 0: the model's own.", false,
@@ -373,6 +387,11 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
                       "File with the key that these servers share: at least 32 bytes; of several "
                       "lines the first signs and all are accepted.",
                       false, text(&Serve::cluster_key_file)});
+    tables.push_back({"Tables", "peers", "",
+                      "Comma-separated URLs of the other servers, whose events GET /events tells "
+                      "too; a host name stands for each of its addresses, and this server may be "
+                      "among them. Needs advertise and cluster-key-file.",
+                      false, apply_peers});
     auto after_storing = std::find_if(settings.begin(), settings.end(), [](const auto& setting) {
       return setting.group == "Signing in";
     });

@@ -243,14 +243,15 @@ Task<> open_tunnel(Connection& connection, const Url& url, const ProxySettings& 
 }
 
 Task<std::shared_ptr<Connection>> make_connection(std::shared_ptr<ClientCore> client, Url url,
-                                                  Deadlines deadlines,
+                                                  std::string connect_to, Deadlines deadlines,
                                                   std::shared_ptr<CancelState> cancel) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   auto connection = std::make_shared<Connection>(executor);
   const auto deadline = steady_clock::now() + deadlines.connect;
-  const Url* const proxy = client->proxy.proxy_for(url);
+  const Url* const proxy = connect_to.empty() ? client->proxy.proxy_for(url) : nullptr;
   const Url& first_hop = proxy != nullptr ? *proxy : url;
-  co_await connection->connect(first_hop.host, first_hop.port, deadline, cancel);
+  const std::string& host = connect_to.empty() ? first_hop.host : connect_to;
+  co_await connection->connect(host, first_hop.port, deadline, cancel);
   if (proxy != nullptr) {
     co_await open_tunnel(*connection, url, client->proxy, deadline, cancel);
   }
@@ -267,7 +268,8 @@ Task<std::unique_ptr<Exchange>> start_exchange(
   if (on_cancelable) on_cancelable([cancel] { cancel->request(); });
   cancel->check();
   const std::string head = request_head(request, url);
-  const std::string endpoint = (url.tls ? "https://" : "http://") + url.host_and_port();
+  const std::string endpoint =
+      (url.tls ? "https://" : "http://") + url.host_and_port() + "@" + request.connect_to;
   const auto body = request.method == "HEAD" ? ResponseReader::Body::kNone
                                              : ResponseReader::Body::kAsTheHeaderSays;
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
@@ -285,7 +287,8 @@ Task<std::unique_ptr<Exchange>> start_exchange(
     }
     if (!stale) co_return exchange;
   }
-  auto connection = co_await make_connection(client, url, request.deadlines, cancel);
+  auto connection =
+      co_await make_connection(client, url, request.connect_to, request.deadlines, cancel);
   Result exchange = std::make_unique<Exchange>(client, endpoint, std::move(connection), cancel,
                                                request.deadlines, body);
   co_await exchange->start(head, request.body);

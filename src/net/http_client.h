@@ -34,7 +34,10 @@ struct Deadlines {
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string url;                   // http:// or https://
+  std::string url;  // http:// or https://
+  // An IP address to connect to, past any proxy, instead of looking the URL's host up; the host is
+  // still what is asked for, and what the certificate must be good for.
+  std::string connect_to;
   std::vector<HeaderField> headers;  // Host and Content-Length are added (Host unless given)
   std::string body;
   Deadlines deadlines;

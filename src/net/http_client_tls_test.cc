@@ -80,6 +80,25 @@ TEST_F(HttpClientTlsTest, ACertificateThatNobodyTrustsIsRefused) {
   EXPECT_TRUE(server.requests().empty());
 }
 
+TEST_F(HttpClientTlsTest, AConnectionToOneAddressIsStillForTheNameOfTheUrl) {
+  const TestCertificate certificate("name.invalid");
+  ScriptedServer server(answer_with(response(200, "secret")), &certificate);
+  HttpClient client(trusting(certificate));
+  HttpRequest request;
+  request.url = server.url("/", "name.invalid");
+  request.connect_to = "127.0.0.1";
+  EXPECT_EQ(run_task(loop_, client.fetch(request, 1000)).body, "secret");
+  EXPECT_EQ(server.requests().front().header("Host"),
+            "name.invalid:" + std::to_string(server.port()));
+  // A connection to one address is not taken for one to another.
+  request.connect_to = "127.0.0.2";
+  EXPECT_THROW(run_task(loop_, client.fetch(request, 1000)), NetError);
+  request.connect_to = "127.0.0.1";
+  request.url = server.url("/", "other.invalid");
+  EXPECT_THROW(run_task(loop_, client.fetch(request, 1000)), NetError);
+  EXPECT_EQ(server.requests().size(), 1U);
+}
+
 TEST_F(HttpClientTlsTest, APlainServerFailsTheHandshake) {
   ScriptedServer server([](Peer& peer) { peer.send("HTTP/1.1 400 Bad Request\r\n\r\n"); });
   EXPECT_EQ(failure_of({}, "https://127.0.0.1:" + std::to_string(server.port())), NetFailure::kTls);

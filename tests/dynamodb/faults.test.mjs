@@ -6,7 +6,7 @@ import { undoAll } from '../e2e/cleanup.mjs';
 import { startServer } from '../e2e/server.mjs';
 import { until } from '../e2e/wait.mjs';
 import { backgroundFaults, faults, startFaultyProxy } from './faulty_proxy.mjs';
-import { addMessages, createTables, endpoint, hasRows, tableEnvironment, tableFlags } from './tables.mjs';
+import { addMessages, callTables, createTables, endpoint, hasRows, tableEnvironment, tableFlags } from './tables.mjs';
 
 const kLasting = ['throttled', 'done, then reset'];
 const kOutageMs = 1_500;  // of lasting faults, where the server itself goes on trying for longer
@@ -40,6 +40,30 @@ async function conversationWith(client, count) {
   const { conversation_id: id } = await client.createConversation();
   for (let i = 0; i < count; i += 1) await client.append(id, `before ${i}`);
   return { id, earlier: Array.from({ length: count }, (_, i) => `before ${i}`) };
+}
+
+// The bytes of the attribute `branches`: of each its parent, its fork and its first message.
+const idBytes = (id) => Buffer.from(id.replaceAll('-', ''), 'hex');
+const branchBytes = (branches) => Buffer.concat([Buffer.from([1]),
+  ...branches.flatMap(([parent, fork, first]) => [Buffer.from([parent]), idBytes(fork), idBytes(first)])]);
+
+// A conversation whose active way is not its newest branch: who goes on there begins another one.
+async function conversationWithBranches(client, count) {
+  const state = await conversationWith(client, count);
+  const { message_id: first } = await client.append(state.id, 'gone');
+  await client.delete(`/conversations/${state.id}/messages/${first}`, { expect: 204 });
+  const { messages } = await client.conversation(state.id);
+  const branches = branchBytes([[0, messages[0].message_id, first]]).toString('base64');
+  await callTables('UpdateItem', { TableName: tables.conversations, Key: { user_id: { S: 'alice' }, conversation_id: { S: state.id } },
+    UpdateExpression: 'SET branches = :b, active_up_to = :u',
+    ExpressionAttributeValues: { ':b': { B: branches }, ':u': { S: messages.at(-1).message_id } } });
+  return state;
+}
+
+async function countBranches(state) {
+  const { Item } = await callTables('GetItem', { TableName: tables.conversations, ConsistentRead: true,
+    Key: { user_id: { S: 'alice' }, conversation_id: { S: state.id } } });
+  return (Buffer.from(Item.branches.B, 'base64').length - 1) / 33;
 }
 
 // A whole read, whose count says what it shows. A turn whose answer is not saved yet is counted when it is.
@@ -92,6 +116,17 @@ const requests = {
     prepare: async (client) => ({ ...await conversationWith(client, 2), text: randomUUID() }),
     act: generate,
     check: (client, state, answer) => checkAdded(client, state, answer, turnAdded),
+  },
+  'a turn that begins a branch': {
+    isTurn: true,
+    prepare: async (client) => ({ ...await conversationWithBranches(client, 2), text: randomUUID() }),
+    act: generate,
+    check: async (client, state, answer) => {
+      await checkAdded(client, state, answer, turnAdded);
+      const branches = await countBranches(state);
+      if (answer.status !== 503) assert.equal(branches, 2);
+      else assert.ok(branches <= 2, `${branches} branches`);
+    },
   },
   'a first turn': {
     isTurn: true,

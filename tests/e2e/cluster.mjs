@@ -27,8 +27,8 @@ export function writeClusterKey(folder, name = 'cluster.key') {
 }
 
 // A server that others on the same `data` (for one token key) reach; `keyFile`: undefined for one that is alone.
-export async function startMember({ data, keyFile, args = [], ...others }) {
-  const port = await freePort();
+export async function startMember({ data, keyFile, args = [], port, ...others }) {
+  port ??= await freePort();
   const scheme = args.includes('--tls-cert') ? 'https' : 'http';
   const flags = keyFile ? ['--advertise', `${scheme}://127.0.0.1:${port}`, '--cluster-key-file', keyFile] : [];
   return startServer({ data, listen: `127.0.0.1:${port}`, args: [...args, ...flags], ...others });

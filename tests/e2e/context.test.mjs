@@ -1,7 +1,8 @@
 // How much of a conversation the model is given: the server's way, the conversation's own, and what it is told of it.
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { scripts } from './fake_upstream.mjs';
+import { afterwards } from './cleanup.mjs';
+import { scripts, startFakeUpstream } from './fake_upstream.mjs';
 import { serverOfSuite, serverOfTest } from './setup.mjs';
 import { until } from './wait.mjs';
 
@@ -199,8 +200,23 @@ describe('what the model makes in the background', () => {
     assert.match(metrics, /colloquy_tokens_total\{kind="prompt"\} 44/);
   });
 
-  test('without the setting the title is the prompt\'s, and the model is asked once', async (t) => {
-    const { upstream, alice } = await serverOfTest(t, { upstream: true });
+  test('by default the model gives a title where it is not the demonstration', async (t) => {
+    const upstream = await startFakeUpstream();
+    afterwards(t, () => upstream.close());
+    upstream.otherwise = voices();
+    const made = await serverOfTest(t, { args: upstream.modelFlags });
+    const { conversation_id: id } = await made.alice.generate(undefined, 'Tell me of trains.');
+    await until(async () => (await made.alice.conversation(id)).conversation.title === 'A Good Title', 'the title');
+    const demo = await serverOfTest(t);
+    const told = await demo.alice.generate(undefined, 'Tell me of trains.');
+    await demo.server.stop();  // in order: what was begun in the background is over
+    await demo.server.start();
+    const again = await demo.server.client('alice');
+    assert.equal((await again.conversation(told.conversation_id)).conversation.title, 'Tell me of trains.');
+  });
+
+  test('where it is to be the prompt, the model is asked once', async (t) => {
+    const { upstream, alice } = await serverOfTest(t, { upstream: true, args: ['--titles', 'prompt'] });
     const { conversation_id: id } = await alice.generate(undefined, 'Tell me of trains.');
     await alice.generate(id, 'more');
     assert.equal(upstream.calls.length, 2);

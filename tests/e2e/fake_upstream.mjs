@@ -109,8 +109,12 @@ class FakeUpstream {
     this.url = `http://127.0.0.1:${this.port}/v1`;
     return this;
   }
-  // Flags of `colloquy serve` that use this endpoint.
+  // Flags of `colloquy serve` that use this endpoint, which is asked for answers alone.
   get flags() {
+    return [...this.modelFlags, '--titles', 'prompt'];
+  }
+  // The same, with whatever else the server asks it for by default.
+  get modelFlags() {
     return ['--model', 'openai', '--openai-base-url', this.url, '--openai-model', kModel];
   }
   next(...steps) {

@@ -48,7 +48,7 @@ describe('the model in the process and llama-server', () => {
   before(async () => {
     const upstream = await startLlamaServer(modelFile('tiny'));
     made.push(upstream.stop);
-    const openai = ['--model', 'openai', '--openai-base-url', `${upstream.url}/v1`, '--openai-model', 'tiny'];
+    const openai = ['--model', 'openai', '--openai-base-url', `${upstream.url}/v1`, '--openai-model', 'tiny', '--titles', 'prompt'];
     for (const [name, flags] of [['remote', openai], ['inProcess', llamaFlags('tiny', { slots: 1 })]]) {
       const server = await startServer({ args: [...flags, '--context-messages', '20'] });
       made.unshift(() => server.close());

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "store/dynamodb/base64.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -29,6 +30,11 @@ AttributeWriter& AttributeWriter::number(std::string_view name, std::int64_t val
 
 AttributeWriter& AttributeWriter::boolean(std::string_view name, bool value) {
   json_.key(name).begin_object().key("BOOL").boolean(value).end_object();
+  return *this;
+}
+
+AttributeWriter& AttributeWriter::binary(std::string_view name, std::string_view bytes) {
+  json_.key(name).begin_object().key("B").string(base64_encode(bytes)).end_object();
   return *this;
 }
 
@@ -81,6 +87,15 @@ std::optional<bool> AttributeReader::boolean(std::string_view name) const {
   const auto* flag = value->if_bool();
   if (flag == nullptr) fail(name, "is garbled");
   return *flag;
+}
+
+std::optional<std::string> AttributeReader::binary(std::string_view name) const {
+  const auto* value = find(name, "B");
+  if (value == nullptr) return std::nullopt;
+  const auto* text = value->if_string();
+  auto bytes = text == nullptr ? std::nullopt : base64_decode(view(*text));
+  if (!bytes) fail(name, "is garbled");
+  return bytes;
 }
 
 std::optional<Metadata> AttributeReader::strings(std::string_view name) const {

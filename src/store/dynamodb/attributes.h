@@ -24,6 +24,7 @@ class AttributeWriter {
   AttributeWriter& uuid(std::string_view name, const Uuid& value);
   AttributeWriter& number(std::string_view name, std::int64_t value);
   AttributeWriter& boolean(std::string_view name, bool value);
+  AttributeWriter& binary(std::string_view name, std::string_view bytes);
   AttributeWriter& strings(std::string_view name, const Metadata& pairs);
 
  private:
@@ -39,6 +40,7 @@ class AttributeReader {
   std::optional<std::string> string(std::string_view name) const;
   std::optional<std::int64_t> number(std::string_view name) const;
   std::optional<bool> boolean(std::string_view name) const;
+  std::optional<std::string> binary(std::string_view name) const;
   std::optional<Metadata> strings(std::string_view name) const;
 
   // What every such item has; kInternal where it is not there.

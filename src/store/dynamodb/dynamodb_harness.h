@@ -38,8 +38,15 @@ class DynamoDbHarness final : public StoreHarness {
   }
 
   std::unique_ptr<Store> open() override { return open_dynamodb(); }
-  std::unique_ptr<DynamoDbStore> open_dynamodb() {
-    return std::make_unique<DynamoDbStore>(options_, client_, clock_, ids_, metrics_);
+  std::unique_ptr<DynamoDbStore> open_dynamodb() { return open_dynamodb(client_); }
+  std::unique_ptr<DynamoDbStore> open_dynamodb(dynamodb::Client& client) {
+    return std::make_unique<DynamoDbStore>(options_, client, clock_, ids_, metrics_);
+  }
+  // Of another way to the same tables.
+  std::unique_ptr<dynamodb::Client> connect(dynamodb::ClientOptions options) {
+    options.region = client_options_.region;
+    return std::make_unique<dynamodb::Client>(std::move(options), http_, credentials_, real_clock_,
+                                              metrics_);
   }
   ManualClock& clock() override { return clock_; }
   void settle(Store& store) override { run_task(dynamic_cast<DynamoDbStore&>(store).settle_now()); }

@@ -8,11 +8,11 @@
 #include "base/pause.h"
 #include "base/side_by_side.h"
 #include "store/dynamodb/background.h"
+#include "store/dynamodb/conversation_reader.h"
 #include "store/dynamodb/message_reader.h"
 #include "store/dynamodb/message_writer.h"
+#include "store/dynamodb/placer.h"
 #include "store/dynamodb/purger.h"
-#include "store/dynamodb/range_hints.h"
-#include "store/dynamodb/recount.h"
 #include "store/dynamodb/renewer.h"
 #include "store/dynamodb/table_sizes.h"
 #include "store/dynamodb/turn_writer.h"
@@ -20,18 +20,12 @@
 #include "store/instruments/operation_metrics.h"
 
 namespace colloquy::store {
-
-using dynamodb::MessageItem;
-using dynamodb::MessageReader;
-
 namespace {
 
 // What is under way in the background at the end, a call of the service at most, may take so long.
 constexpr auto kCloseBound = std::chrono::seconds(8);
 constexpr int kUpdateTries = 40;
 constexpr std::int64_t kUpdatePauseMs = 60;
-// Changes that a mended count may have in it while whoever made them may yet want to count them.
-constexpr std::size_t kRememberedMost = 200;
 
 Error changed_meanwhile() {
   return {ErrorCode::kPreconditionFailed, "The conversation has changed in the meantime."};
@@ -42,13 +36,6 @@ Task<> pause_at_random() {
   thread_local std::minstd_rand random(std::random_device{}());
   std::uniform_int_distribution<std::int64_t> anything(0, kUpdatePauseMs);
   co_await pause(std::chrono::milliseconds(anything(random)));
-}
-
-std::vector<Message> messages_of(std::vector<MessageItem> items) {
-  std::vector<Message> messages;
-  messages.reserve(items.size());
-  for (auto& item : items) messages.push_back(std::move(item.message));
-  return messages;
 }
 
 }  // namespace
@@ -62,35 +49,16 @@ struct DynamoDbStore::Impl {
         operations(metrics),
         rows(std::make_shared<dynamodb::Rows>(client, options.tables)),
         reader(*rows, clock),
+        conversations(*rows, reader, clock),
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
         steps(*rows, clock, ids),
-        messages(steps, *rows, reader, *renewer, clock),
-        turns(steps, *rows, reader, *renewer, clock,
+        placer(*rows, reader),
+        messages(steps, placer, *rows, reader, *renewer, clock),
+        turns(steps, placer, *rows, reader, *renewer, clock,
               options.owner.empty() ? ids.next(clock.now_ms()).to_string() : options.owner),
         purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn,
                                                   options.sweep_interval, metrics)),
         sizes(std::make_shared<dynamodb::TableSizes>(client, options.tables, metrics)) {}
-
-  // nullopt when it is not there or has expired.
-  Task<std::optional<Conversation>> conversation(UserId user, ConversationId id) {
-    auto found = co_await rows->conversation(std::move(user), id);
-    if (!found || found->conversation.expired(clock.now_s())) co_return std::nullopt;
-    co_return std::move(found->conversation);
-  }
-
-  // Sets the count to what was seen, where a crash between two writes has left it behind.
-  Task<> mend(Conversation& conversation, const dynamodb::Recount& seen) {
-    auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(seen.count(), 0));
-    if (count == conversation.message_count) co_return;
-    // Too much going on to remember it all. The next read will find it quieter.
-    if (seen.changes().size() > kRememberedMost) co_return;
-    auto mended = conversation;
-    mended.message_count = count;
-    ++mended.version;
-    std::vector<std::string> changes(seen.changes().begin(), seen.changes().end());
-    bool done = co_await rows->mend(mended, std::move(changes));
-    if (done) conversation = std::move(mended);
-  }
 
   void stop() {
     purger->stop();
@@ -103,10 +71,11 @@ struct DynamoDbStore::Impl {
   IdSource& ids;
   OperationMetrics operations;
   std::shared_ptr<dynamodb::Rows> rows;
-  MessageReader reader;
-  dynamodb::RangeHints hints;
+  dynamodb::MessageReader reader;
+  dynamodb::ConversationReader conversations;
   std::shared_ptr<dynamodb::Renewer> renewer;
   dynamodb::WriteSteps steps;
+  dynamodb::Placer placer;
   dynamodb::MessageWriter messages;
   dynamodb::TurnWriter turns;
   std::shared_ptr<dynamodb::Purger> purger;
@@ -144,7 +113,7 @@ Task<CreatedConversation> DynamoDbStore::create_conversation(UserId user,
 
 Task<std::optional<Conversation>> DynamoDbStore::get_conversation(UserId user, ConversationId id) {
   OperationTimer timer(impl_->operations.get_conversation);
-  co_return co_await impl_->conversation(std::move(user), id);
+  co_return co_await impl_->conversations.conversation(std::move(user), id);
 }
 
 Task<ConversationPage> DynamoDbStore::list_conversations(UserId user, std::size_t limit,
@@ -257,50 +226,18 @@ Task<AppendedMessage> DynamoDbStore::append_message(UserId user, ConversationId 
 
 Task<MessagePage> DynamoDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {
   OperationTimer timer(impl_->operations.list_messages);
-  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.page(id, range));
-  auto& [conversation, rows] = both;
-  if (!conversation) throw not_found();
-  bool from_the_first = !range.before && (!range.after || *range.after == MessageId());
-  if (from_the_first && !rows.more) {
-    dynamodb::Recount seen(impl_->clock.now_s());
-    seen.add(rows.items);
-    seen.end();
-    co_await impl_->mend(*conversation, seen);
-  }
-  MessagePage page;
-  page.conversation = std::move(*conversation);
-  page.more = rows.more;
-  page.messages = messages_of(std::move(rows.items));
-  co_return page;
+  co_return co_await impl_->conversations.list(std::move(user), id, range);
 }
 
 Task<> DynamoDbStore::recount(UserId user, ConversationId id) {
   OperationTimer timer(impl_->operations.list_messages);
-  // Mended only as it was before its messages were read: what changes it meanwhile stands.
-  auto conversation = co_await impl_->conversation(std::move(user), id);
-  if (!conversation) throw not_found();
-  dynamodb::Recount seen(impl_->clock.now_s());
-  MessageRange range;
-  range.limit = limits::kPageMax;
-  range.after = MessageId();
-  bool more = true;
-  while (more) {
-    auto page = co_await impl_->reader.page(id, range);
-    seen.add(page.items);
-    if (!page.items.empty()) range.after = page.items.back().message.id;
-    more = page.more;
-  }
-  seen.end();
-  co_await impl_->mend(*conversation, seen);
+  co_await impl_->conversations.recount(std::move(user), id);
 }
 
 Task<std::optional<Message>> DynamoDbStore::get_message(UserId user, ConversationId id,
                                                         MessageId message) {
   OperationTimer timer(impl_->operations.get_message);
-  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.find(id, message));
-  auto& [conversation, found] = both;
-  if (!conversation || !found.item) co_return std::nullopt;
-  co_return std::move(found.item->message);
+  co_return co_await impl_->conversations.message(std::move(user), id, message);
 }
 
 Task<> DynamoDbStore::delete_message(UserId user, ConversationId id, MessageId message) {
@@ -310,25 +247,9 @@ Task<> DynamoDbStore::delete_message(UserId user, ConversationId id, MessageId m
 
 Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, ConversationId id,
                                                                ContextSettings usual,
-                                                               std::optional<TreePlace> /*up_to*/) {
+                                                               std::optional<TreePlace> up_to) {
   OperationTimer timer(impl_->operations.read_recent);
-  dynamodb::RecentRows rows(id, impl_->clock.now_s());
-  auto usual_range = recent_range(usual);
-  auto range = impl_->hints.guess(id, usual_range);
-  auto both =
-      co_await side_by_side(impl_->conversation(user, id), impl_->reader.extend(rows, range));
-  auto& conversation = both.first;
-  if (!conversation) co_return std::nullopt;
-  RecentMessages recent;
-  recent.conversation = std::move(*conversation);
-  auto own_range = recent_range(resolved(recent.conversation.context, usual));
-  impl_->hints.learn(id, own_range, usual_range);
-  co_await impl_->reader.extend(rows, own_range);
-  recent.newest = rows.newest();
-  auto items = co_await impl_->reader.newest_with_text(rows, own_range);
-  recent.messages = messages_of(std::move(items.items));
-  recent.whole = items.whole;
-  co_return recent;
+  co_return co_await impl_->conversations.recent(std::move(user), id, usual, up_to);
 }
 
 Task<StartedTurn> DynamoDbStore::start_turn(UserId user, NewTurn turn,
@@ -363,7 +284,8 @@ Task<bool> DynamoDbStore::save_partial(UserId user, ConversationId id, Message r
 Task<std::optional<std::string>> DynamoDbStore::find_owner(UserId user, ConversationId id,
                                                            MessageId reply) {
   OperationTimer timer(impl_->operations.find_owner);
-  auto both = co_await side_by_side(impl_->conversation(user, id), impl_->reader.find(id, reply));
+  auto both = co_await side_by_side(impl_->conversations.conversation(user, id),
+                                    impl_->reader.find(id, reply));
   auto& [conversation, found] = both;
   if (!conversation || !found.item) co_return std::nullopt;
   co_return impl_->turns.owner_elsewhere(*found.item);

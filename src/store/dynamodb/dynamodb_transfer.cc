@@ -49,7 +49,8 @@ Task<MovedConversations> DynamoDbTransfer::conversations(std::string position) {
 
 Task<MovedMessages> DynamoDbTransfer::messages(MovedConversation of, std::string position) {
   auto range = range_at(position);
-  auto page = co_await reader_.page(of.conversation.id, range);
+  auto page = co_await reader_.page(of.conversation.id, Path::all(), range);
+  co_await reader_.read_contents(page.items);
   MovedMessages moved_page;
   for (auto& item : page.items) {
     auto& message = item.message;

@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "store/dynamodb/attributes.h"
+#include "store/dynamodb/tree_attributes.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -98,7 +99,10 @@ void write_item(JsonWriter& json, const ConversationItem& item, std::string_view
   if (conversation.summary) {
     to.string("summary", conversation.summary->text);
     to.uuid("summary_up_to", conversation.summary->up_to.uuid());
+    if (conversation.summary->branch != 0)
+      to.number("summary_branch", conversation.summary->branch);
   }
+  write_tree(to, conversation.tree);
   if (item.renewed_at_s) to.number("renewed_at", *item.renewed_at_s);
   if (!item.idempotency.empty()) to.string("idempotency", item.idempotency);
   to.string(change_slot(change), change);
@@ -128,8 +132,10 @@ ConversationItem read_conversation(const boost::json::object& item) {
   conversation.context.tokens = small_number(from, "context_tokens");
   conversation.context.summary = from.boolean("context_summary");
   if (auto up_to = from.id<MessageId>("summary_up_to")) {
-    conversation.summary = ContextSummary{from.string("summary").value_or(""), *up_to};
+    conversation.summary = ContextSummary{from.string("summary").value_or(""), *up_to,
+                                          small_number(from, "summary_branch").value_or(0)};
   }
+  conversation.tree = read_tree(from);
   read.idempotency = from.string("idempotency").value_or("");
   read.renewed_at_s = from.number("renewed_at");
   return read;
@@ -176,6 +182,7 @@ void write_item(JsonWriter& json, const MessageItem& item) {
   if (item.running) {
     to.string("owner", item.running->owner);
     to.number("lease_until", item.running->lease_until_s);
+    if (item.answers) to.uuid("answers", item.answers->uuid());
   }
   if (item.ttl) to.number("ttl", *item.ttl);
   json.end_object();
@@ -205,7 +212,7 @@ MessageItem read_message(const boost::json::object& item) {
     message.usage = Usage{*prompt_tokens, from.number("completion_tokens").value_or(0)};
   }
   message.client_message_id = from.string("client_message_id").value_or("");
-  message.branch = static_cast<std::uint32_t>(from.number("branch").value_or(0));
+  message.branch = small_number(from, "branch").value_or(0);
   read.parts = count_of(from, "parts");
   read.content_bytes = read.parts > 0 ? count_of(from, "content_bytes") : message.content.size();
   read.idempotency = from.string("idempotency").value_or("");
@@ -213,6 +220,7 @@ MessageItem read_message(const boost::json::object& item) {
   if (!read.reply && message.status == MessageStatus::kRunning) {
     read.running = PendingReply{message.id, from.string("owner").value_or(""),
                                 from.number("lease_until").value_or(0), message.model};
+    read.answers = from.id<MessageId>("answers");
   }
   read.ttl = from.number("ttl");
   return read;

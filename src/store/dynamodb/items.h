@@ -47,12 +47,15 @@ struct MessageItem {
   Message message;
   ConversationId conversation_id;
   UserId user_id;
-  std::string idempotency;              // as a conversation's
-  std::size_t parts = 0;                // how many further items hold the content; 0: it is here
-  std::size_t content_bytes = 0;        // of the whole content, wherever it is
-  std::optional<PendingReply> reply;    // a prompt's
-  std::optional<PendingReply> running;  // an answer's whose prompt was deleted meanwhile
-  std::optional<std::int64_t> ttl;      // Unix seconds at which the service removes it
+  std::string idempotency;            // as a conversation's
+  std::size_t parts = 0;              // how many further items hold the content; 0: it is here
+  std::size_t content_bytes = 0;      // of the whole content, wherever it is
+  std::optional<PendingReply> reply;  // a prompt's
+  // Of a running answer with a row of its own, where that is not told by its prompt alone.
+  std::optional<PendingReply> running;
+  // Of a running answer that was begun without a prompt of its own: the message that it answers.
+  std::optional<MessageId> answers;
+  std::optional<std::int64_t> ttl;  // Unix seconds at which the service removes it
 };
 
 // The ttl of a message that is written, or whose conversation is active, at this time; nullopt:
@@ -73,11 +76,14 @@ struct KeyedItem {
   std::int64_t expires_at_s = 0;
   std::int64_t made_at_s = 0;
   ConversationId conversation_id;
-  MessageId message_id;  // unless a conversation
+  MessageId message_id;  // unless a conversation; of a turn: the message that is answered
   MessageId reply_id;    // of a turn
   std::string owner;     // of a turn
   std::int64_t lease_until_s = 0;
   bool deleted = false;  // what it made was deleted since
+
+  // The turn writes the message that it answers: the answer's id is the next.
+  bool has_prompt() const { return reply_id == message_id.successor(); }
 };
 // idem# and a hash of both, so that no user's key is another's.
 std::string keyed_hash_key(const UserId& user, std::string_view key);

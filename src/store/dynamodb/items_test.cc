@@ -5,7 +5,9 @@
 #include <boost/json/parse.hpp>
 
 #include "base/error.h"
+#include "store/dynamodb/base64.h"
 #include "store/dynamodb/request.h"
+#include "store/dynamodb/tree_attributes.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -17,6 +19,8 @@ boost::json::object written(Write write) {
   write(json);
   return boost::json::parse(text).as_object();
 }
+
+MessageId message_id(std::uint64_t number) { return MessageId(Uuid::make_v7(2000, 0, number)); }
 
 MessageItem full_message() {
   MessageItem item;
@@ -80,6 +84,10 @@ TEST(Items, AConversationComesBackAsItWasWritten) {
   conversation.held_until_s = 60;
   item.idempotency = "idem#1";
   item.renewed_at_s = 0;
+  conversation.summary = ContextSummary{"summary", message_id(3), 2};
+  conversation.tree.branches = {{0, MessageId(), message_id(1)}, {1, message_id(2), message_id(4)}};
+  conversation.tree.active = 1;
+  conversation.tree.active_up_to = message_id(3);
   auto row = written([&](JsonWriter& json) { write_item(json, item, "change-7"); });
   auto read = read_conversation(row);
   EXPECT_EQ(read.conversation, conversation);
@@ -87,6 +95,81 @@ TEST(Items, AConversationComesBackAsItWasWritten) {
   EXPECT_EQ(read.renewed_at_s, 0);
   EXPECT_TRUE(remembers(row, "change-7"));
   EXPECT_FALSE(remembers(row, "other-7"));
+}
+
+TEST(Items, AConversationWithoutBranchesSaysNothingOfThem) {
+  ConversationItem item;
+  item.conversation.user_id = UserId("alice");
+  item.conversation.id = ConversationId(Uuid::make_v7(1000, 1, 1));
+  auto row = written([&](JsonWriter& json) { write_item(json, item, "change-7"); });
+  for (const char* name : {"branches", "active_branch", "active_up_to", "summary_branch"}) {
+    EXPECT_FALSE(row.contains(name)) << name;
+  }
+}
+
+TEST(Items, GarbledBranchesAreAnError) {
+  ConversationItem item;
+  item.conversation.user_id = UserId("alice");
+  item.conversation.id = ConversationId(Uuid::make_v7(1000, 1, 1));
+  auto& tree = item.conversation.tree;
+  tree.branches = {{0, message_id(1), message_id(2)}};
+  tree.active = 1;
+  auto row = written([&](JsonWriter& json) { write_item(json, item, "change-7"); });
+  auto bytes = branch_bytes(tree);
+  auto refuses = [](boost::json::object spoiled, const std::string& what) {
+    try {
+      read_conversation(spoiled);
+      ADD_FAILURE() << what;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInternal) << what;
+    }
+  };
+  auto with_bytes = [&row](const std::string& other) {
+    auto spoiled = row;
+    spoiled["branches"] = {{"B", base64_encode(other)}};
+    return spoiled;
+  };
+  EXPECT_EQ(read_conversation(with_bytes(bytes)).conversation.tree, tree);
+  refuses(with_bytes(""), "nothing");
+  refuses(with_bytes(bytes.substr(0, bytes.size() - 1)), "cut");
+  refuses(with_bytes("\2" + bytes.substr(1)), "another format");
+  refuses(with_bytes("\1\1" + bytes.substr(2)), "its own parent");
+  refuses(with_bytes(bytes.substr(0, 2) + bytes.substr(18) + bytes.substr(2, 16)), "fork past it");
+  auto spoiled = row;
+  spoiled["branches"] = {{"B", "AQ="}};
+  refuses(spoiled, "no base64");
+  spoiled = row;
+  spoiled.erase("branches");
+  refuses(spoiled, "of no branch");
+  spoiled["active_branch"] = {{"N", "-1"}};
+  refuses(spoiled, "below none");
+}
+
+TEST(Items, AnAnswerThatIsMadeOnceMoreSaysWhatItAnswers) {
+  auto item = full_message();
+  item.reply.reset();
+  item.message.status = MessageStatus::kRunning;
+  item.running = PendingReply{item.message.id, "server", 99, item.message.model};
+  item.answers = message_id(1);
+  auto read = read_message(written([&](JsonWriter& json) { write_item(json, item); }));
+  EXPECT_EQ(read.answers, item.answers);
+  EXPECT_EQ(read.running, item.running);
+}
+
+TEST(Base64, IsAsInTheStandard) {
+  for (auto [bytes, text] :
+       std::vector<std::pair<std::string, std::string>>{{"", ""},
+                                                        {"f", "Zg=="},
+                                                        {"fo", "Zm8="},
+                                                        {"foo", "Zm9v"},
+                                                        {"foobar", "Zm9vYmFy"},
+                                                        {"\xff\xfe\xfd\xfc", "//79/A=="}}) {
+    EXPECT_EQ(base64_encode(bytes), text);
+    EXPECT_EQ(base64_decode(text), bytes);
+  }
+  for (const char* garbled : {"Z", "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Z-==", "Zm 9"}) {
+    EXPECT_FALSE(base64_decode(garbled)) << garbled;
+  }
 }
 
 TEST(Items, ARowOfTheSourceDocumentsAttributesAloneIsRead) {

@@ -27,10 +27,9 @@ std::string range_condition(Request& request, const Rows::MessageQuery& query) {
   request.string(":conversation", query.conversation.to_string());
   if (query.from) request.string(":from", query.from->to_string());
   if (query.to) request.string(":to", query.to->to_string());
-  if (query.before) request.string(":before", query.before->to_string());
   if (query.from && query.to) return condition + " AND #message_id BETWEEN :from AND :to";
   if (query.from) return condition + " AND #message_id >= :from";
-  if (query.before) return condition + " AND #message_id < :before";
+  if (query.to) return condition + " AND #message_id <= :to";
   return condition;
 }
 
@@ -98,7 +97,10 @@ Task<bool> Rows::insert_message(MessageItem& item, Insert how) {
   if (outcome.done || !outcome.after_lost_answer) co_return outcome.done;
   // Ids are random: after an answer that was lost, what is there is what was sent. But two servers
   // may be at the turn of one key.
-  co_return outcome.there.empty() || !item.reply || read_message(outcome.there).reply == item.reply;
+  if (outcome.there.empty()) co_return true;
+  auto there = read_message(outcome.there);
+  co_return (!item.reply || there.reply == item.reply) &&
+      (!item.running || there.running == item.running);
 }
 
 Task<bool> Rows::read_parts(MessageItem& item) {

@@ -15,6 +15,7 @@ MessageItem answer_to_come(const MessageItem& prompt, std::int64_t now_s) {
   message.status = MessageStatus::kRunning;
   message.model = prompt.reply->model;
   message.timestamp_s = prompt.message.timestamp_s;
+  message.branch = prompt.message.branch;
   answer.running = prompt.reply;
   see(answer, now_s);
   return answer;
@@ -40,18 +41,19 @@ void MessageView::add(MessageItem item) {
 void MessageView::settle_prompt(const MessageItem* next) {
   if (!prompt_) return;
   bool there = next != nullptr && next->message.id == prompt_->reply->id;
-  if (!there) seen_.push_back(answer_to_come(*prompt_, now_s_));
+  if (!there && !is_past(prompt_->reply->id)) seen_.push_back(answer_to_come(*prompt_, now_s_));
   prompt_.reset();
 }
 
 void MessageView::add_oldest_first(MessageItem item) {
   settle_prompt(&item);
-  bool is_edge = edge_ && item.message.id <= *edge_;
+  bool is_edge = bounds_.after && item.message.id <= *bounds_.after;
   if (item.reply) {
     prompt_.emplace();
     prompt_->conversation_id = item.conversation_id;
     prompt_->user_id = item.user_id;
     prompt_->message.timestamp_s = item.message.timestamp_s;
+    prompt_->message.branch = item.message.branch;
     prompt_->reply = item.reply;
     prompt_->ttl = item.ttl;
   }
@@ -62,7 +64,7 @@ void MessageView::add_newest_first(MessageItem item) {
   auto id = item.message.id;
   if (item.reply) {
     const auto& answer = item.reply->id;
-    bool there = newer_ == answer || (edge_ && answer >= *edge_);
+    bool there = newer_ == answer || is_past(answer);
     if (!there) seen_.push_back(answer_to_come(item, now_s_));
   }
   seen_.push_back(std::move(item));

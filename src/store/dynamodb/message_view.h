@@ -16,14 +16,18 @@ MessageItem answer_to_come(const MessageItem& prompt, std::int64_t now_s);
 // A running answer whose lease has passed is interrupted.
 void see(MessageItem& item, std::int64_t now_s);
 
-// Puts the answers that are to come between the items of one conversation.
+// Puts the answers that are to come between the items of one branch.
 class MessageView {
  public:
   enum class Order { kOldestFirst, kNewestFirst };
-  // `edge`: where the range begins (oldest first: the items are asked for from it on, itself
-  // included, and it is not part of the result) or ends (newest first: none is as new).
-  MessageView(Order order, std::optional<MessageId> edge, std::int64_t now_s)
-      : order_(order), edge_(edge), now_s_(now_s) {}
+  // Which messages there are to be. Oldest first, the items are asked for from `after` on, itself
+  // included: it may be a prompt whose answer is to come.
+  struct Bounds {
+    std::optional<MessageId> after;
+    std::optional<MessageId> last;
+  };
+  MessageView(Order order, Bounds bounds, std::int64_t now_s)
+      : order_(order), bounds_(bounds), now_s_(now_s) {}
 
   // Items in the view's order.
   void add(MessageItem item);
@@ -37,9 +41,11 @@ class MessageView {
   void add_newest_first(MessageItem item);
   void settle_prompt(const MessageItem* next);
 
-  const Order order_;
-  const std::optional<MessageId> edge_;
-  const std::int64_t now_s_;
+  bool is_past(const MessageId& id) const { return bounds_.last && id > *bounds_.last; }
+
+  Order order_;
+  Bounds bounds_;
+  std::int64_t now_s_;
   std::vector<MessageItem> seen_;
   std::optional<MessageItem> prompt_;  // oldest first: the last item, if it waits for an answer
   std::optional<MessageId> newer_;     // newest first: the item before

@@ -41,7 +41,7 @@ class MessageViewTest : public testing::Test {
 };
 
 TEST_F(MessageViewTest, AnAnswerToComeStandsAfterItsPrompt) {
-  MessageView view(Order::kOldestFirst, std::nullopt, kNow);
+  MessageView view(Order::kOldestFirst, {}, kNow);
   view.add(message(1));
   view.add(prompt(10));
   EXPECT_THAT(seen(view), ElementsAre("1", "10"));  // the next item may be the answer
@@ -53,12 +53,12 @@ TEST_F(MessageViewTest, AnAnswerToComeStandsAfterItsPrompt) {
 }
 
 TEST_F(MessageViewTest, AnAnswerThatCameStandsForItself) {
-  MessageView oldest(Order::kOldestFirst, std::nullopt, kNow);
+  MessageView oldest(Order::kOldestFirst, {}, kNow);
   oldest.add(prompt(10));
   oldest.add(message(11));
   oldest.end();
   EXPECT_THAT(seen(oldest), ElementsAre("10", "11"));
-  MessageView newest(Order::kNewestFirst, std::nullopt, kNow);
+  MessageView newest(Order::kNewestFirst, {}, kNow);
   newest.add(message(11));
   newest.add(prompt(10));
   newest.end();
@@ -66,7 +66,7 @@ TEST_F(MessageViewTest, AnAnswerThatCameStandsForItself) {
 }
 
 TEST_F(MessageViewTest, APageAfterAPromptBeginsWithItsAnswer) {
-  MessageView view(Order::kOldestFirst, id(10), kNow);
+  MessageView view(Order::kOldestFirst, {id(10), std::nullopt}, kNow);
   view.add(prompt(10));
   view.add(message(20));
   view.end();
@@ -74,24 +74,45 @@ TEST_F(MessageViewTest, APageAfterAPromptBeginsWithItsAnswer) {
 }
 
 TEST_F(MessageViewTest, APageAfterAnAnswerToComeDoesNotHaveItAgain) {
-  MessageView view(Order::kOldestFirst, id(11), kNow);
+  MessageView view(Order::kOldestFirst, {id(11), std::nullopt}, kNow);
   view.add(message(20));
   view.end();
   EXPECT_THAT(seen(view), ElementsAre("20"));
 }
 
 TEST_F(MessageViewTest, APageBeforeAnAnswerToComeDoesNotHaveItAgain) {
-  MessageView at_the_answer(Order::kNewestFirst, id(11), kNow);
+  MessageView at_the_answer(Order::kNewestFirst, {std::nullopt, id(10)}, kNow);
   at_the_answer.add(prompt(10));
   at_the_answer.add(message(1));
   EXPECT_THAT(seen(at_the_answer), ElementsAre("10", "1"));
-  MessageView past_it(Order::kNewestFirst, id(20), kNow);
+  MessageView past_it(Order::kNewestFirst, {std::nullopt, id(19)}, kNow);
   past_it.add(prompt(10));
   EXPECT_THAT(seen(past_it), ElementsAre("11 running", "10"));
 }
 
+TEST_F(MessageViewTest, AWayThatEndsWithAPromptDoesNotHaveItsAnswer) {
+  for (auto order : {Order::kOldestFirst, Order::kNewestFirst}) {
+    MessageView view(order, {std::nullopt, id(10)}, kNow);
+    view.add(prompt(10));
+    view.end();
+    EXPECT_THAT(seen(view), ElementsAre("10"));
+  }
+}
+
+TEST_F(MessageViewTest, AnAnswerToComeIsOfItsPromptsBranch) {
+  for (auto order : {Order::kOldestFirst, Order::kNewestFirst}) {
+    MessageView view(order, {}, kNow);
+    auto item = prompt(10);
+    item.message.branch = 3;
+    view.add(item);
+    view.end();
+    ASSERT_EQ(view.seen().size(), 2U);
+    for (const auto& each : view.seen()) EXPECT_EQ(each.message.branch, 3U);
+  }
+}
+
 TEST_F(MessageViewTest, ARunningAnswerWithARowIsInterruptedPastItsLease) {
-  MessageView view(Order::kOldestFirst, std::nullopt, kNow);
+  MessageView view(Order::kOldestFirst, {}, kNow);
   for (std::uint64_t number : {1U, 2U}) {
     auto item = message(number);
     item.message.status = MessageStatus::kRunning;

@@ -35,15 +35,26 @@ Task<CreatedConversation> MessageWriter::create_conversation(UserId user,
 }
 
 // Under the id of `made`, which must be new, or this request's from an earlier attempt.
-Task<Message> MessageWriter::insert_message(const KeyedItem& made, const Conversation& conversation,
+Task<Message> MessageWriter::insert_message(const KeyedItem& made, const Placer::Placed& placed,
                                             const NewMessage& from) {
-  auto item = steps_.message_item(conversation, made.message_id, from);
+  const auto& conversation = placed.conversation;
+  auto item = steps_.message_item(conversation, placed.branch, made.message_id, from);
   item.idempotency = made.hash_key;
   item.ttl = steps_.removal_time(conversation.ttl_seconds, 0);
   auto message = item.message;
+  message.parent = co_await placer_.parent(placed, message.id);
   bool inserted = co_await rows_.insert_message(item, Rows::Insert::kNew);
   if (!inserted && made.hash_key.empty()) {
     throw unavailable("The message could not be given an id. Send it again.");
+  }
+  if (!inserted) {
+    // Another server, at the same request, was first.
+    auto there = co_await reader_.find(conversation.id, message.id);
+    if (there.item) {
+      auto parent = message.parent;
+      message = std::move(there.item->message);
+      message.parent = parent;
+    }
   }
   Touch touch;
   touch.change = message.id.to_string();
@@ -61,13 +72,15 @@ Task<Message> MessageWriter::insert_message(const KeyedItem& made, const Convers
 
 Task<AppendedMessage> MessageWriter::append(UserId user, ConversationId id, NewMessage message,
                                             std::optional<IdempotencyKey> key) {
-  auto both = co_await side_by_side(steps_.require(user, id), reader_.newest(id));
+  auto both = co_await side_by_side(steps_.require(user, id), reader_.newest(id, Path::all()));
   auto& [conversation, newest] = both;
   KeyedItem made;
   made.kind = KeyedKind::kMessage;
   made.made_at_s = clock_.now_s();
   made.conversation_id = id;
-  made.message_id = steps_.next_message_id(newest);
+  made.message_id = steps_.next_message_id(Placer::greatest(conversation, message.place, newest));
+  auto refusal = Placer::refusal(conversation, message.place, made.message_id, newest);
+  co_await steps_.refuse_unless_repeat(user, key, std::move(refusal));
   bool replayed = false;
   if (key) {
     WriteSteps::set_key(made, user, *key);
@@ -75,13 +88,18 @@ Task<AppendedMessage> MessageWriter::append(UserId user, ConversationId id, NewM
     if (earlier) {
       if (earlier->conversation_id != id) throw key_reused(*key);
       auto found = co_await reader_.find(id, earlier->message_id);
-      if (found.item) co_return AppendedMessage{std::move(found.item->message), true};
+      if (found.item) {
+        found.item->message.parent = co_await reader_.parent(conversation, found);
+        co_return AppendedMessage{std::move(found.item->message), true};
+      }
       if (earlier->deleted) throw result_deleted();
       made = std::move(*earlier);
       replayed = true;
     }
   }
-  auto written = co_await insert_message(made, conversation, message);
+  auto placed =
+      co_await placer_.place(std::move(conversation), message.place, made.message_id, newest);
+  auto written = co_await insert_message(made, placed, message);
   co_return AppendedMessage{std::move(written), replayed};
 }
 

@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/task.h"
 #include "store/dynamodb/message_reader.h"
+#include "store/dynamodb/placer.h"
 #include "store/dynamodb/renewer.h"
 #include "store/dynamodb/rows.h"
 #include "store/dynamodb/write_steps.h"
@@ -17,9 +18,14 @@ namespace colloquy::store::dynamodb {
 
 class MessageWriter {
  public:
-  MessageWriter(WriteSteps& steps, Rows& rows, MessageReader& reader, Renewer& renewer,
-                const Clock& clock)
-      : steps_(steps), rows_(rows), reader_(reader), renewer_(renewer), clock_(clock) {}
+  MessageWriter(WriteSteps& steps, Placer& placer, Rows& rows, MessageReader& reader,
+                Renewer& renewer, const Clock& clock)
+      : steps_(steps),
+        placer_(placer),
+        rows_(rows),
+        reader_(reader),
+        renewer_(renewer),
+        clock_(clock) {}
 
   // As the calls of store/store.h.
   Task<CreatedConversation> create_conversation(UserId user, NewConversation conversation,
@@ -29,10 +35,11 @@ class MessageWriter {
   Task<> delete_message(UserId user, ConversationId id, MessageId message);
 
  private:
-  Task<Message> insert_message(const KeyedItem& made, const Conversation& conversation,
+  Task<Message> insert_message(const KeyedItem& made, const Placer::Placed& placed,
                                const NewMessage& from);
 
   WriteSteps& steps_;
+  Placer& placer_;
   Rows& rows_;
   MessageReader& reader_;
   Renewer& renewer_;

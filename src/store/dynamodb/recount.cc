@@ -16,16 +16,17 @@ void Recount::add(const std::vector<MessageItem>& items) {
     Seen seen;
     seen.id = item.message.id;
     if (item.reply) seen.reply_id = item.reply->id;
-    seen.change = seen.id.to_string();
+    seen.change = seen.id;
     seen.last_s = item.running ? item.running->lease_until_s : item.message.timestamp_s;
     seen.running = item.message.status == MessageStatus::kRunning;
+    seen.counted_at_end = seen.running && item.answers;
     bool answers = last_ && last_->reply_id == seen.id;
     if (answers && seen.running) {
       last_.reset();  // a turn that runs
       continue;
     }
     // An answer is counted with its prompt, under the prompt's id.
-    if (answers) seen.change = last_->id.to_string();
+    if (answers) seen.change = last_->id;
     settle();
     last_ = std::move(seen);
   }
@@ -37,12 +38,13 @@ void Recount::settle() {
   if (!last_) return;
   auto seen = std::move(*last_);
   last_.reset();
+  if (seen.counted_at_end) return;
   if (seen.running) {
     --count_;  // its prompt was deleted, and so counted off before it was counted
     return;
   }
   ++count_;
-  if (seen.last_s + kInFlightSeconds >= now_s_) changes_.insert(std::move(seen.change));
+  if (seen.last_s + kInFlightSeconds >= now_s_) changes_.insert(seen.change.to_string());
 }
 
 }  // namespace colloquy::store::dynamodb

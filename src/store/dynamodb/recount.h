@@ -17,7 +17,7 @@ class Recount {
  public:
   explicit Recount(std::int64_t now_s) : now_s_(now_s) {}
 
-  // The next messages as they are seen, from the first of the conversation on, oldest first.
+  // The next of all messages as they are seen, from the first of the conversation on, oldest first.
   void add(const std::vector<MessageItem>& items);
   // No message follows.
   void end();
@@ -31,9 +31,10 @@ class Recount {
   struct Seen {
     MessageId id;
     std::optional<MessageId> reply_id;  // of the answer that it asks for
-    std::string change;                 // under which it is counted
+    MessageId change;                   // under which it is counted
     std::int64_t last_s = 0;            // its writer goes on trying for no longer than about this
     bool running = false;
+    bool counted_at_end = false;  // runs, and its end counts it
   };
   void settle();
 

@@ -59,6 +59,16 @@ TEST_F(RecountTest, ARunningAnswerWithoutItsPromptIsCountedOffInAdvance) {
   EXPECT_EQ(of({{message(1), running(3)}}).count(), 0);
 }
 
+TEST_F(RecountTest, AnotherAnswerThatRunsIsCountedWithItsEnd) {
+  auto another = running(5);
+  another.answers = id(1);
+  EXPECT_EQ(of({{message(1), message(2), another}}).count(), 2);
+  EXPECT_EQ(of({{message(1), message(2), another, message(6)}}).count(), 3);
+  auto ended = of({{message(1), message(2), message(5, kNow)}});
+  EXPECT_EQ(ended.count(), 3);
+  EXPECT_THAT(ended.changes(), ElementsAre(change(5)));
+}
+
 TEST_F(RecountTest, WhatIsNewIsRememberedUnderItsPromptsName) {
   auto seen = of({{message(1), prompt(2, kNow), message(3, kNow), message(4, kNow - 60)}});
   EXPECT_EQ(seen.count(), 4);

@@ -58,6 +58,11 @@ Request& Request::boolean(std::string_view name, bool value) {
   return *this;
 }
 
+Request& Request::binary(std::string_view name, std::string_view bytes) {
+  AttributeWriter(values_json_).binary(name, bytes);
+  return *this;
+}
+
 Request& Request::strings(std::string_view name, const Metadata& pairs) {
   AttributeWriter(values_json_).strings(name, pairs);
   return *this;

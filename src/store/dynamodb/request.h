@@ -39,6 +39,7 @@ class Request {
   Request& string(std::string_view name, std::string_view value);
   Request& number(std::string_view name, std::int64_t value);
   Request& boolean(std::string_view name, bool value);
+  Request& binary(std::string_view name, std::string_view bytes);
   Request& strings(std::string_view name, const Metadata& pairs);
 
   Request& set(std::string_view member, std::string_view value);  // "ReturnValues", "ALL_NEW"

@@ -77,6 +77,13 @@ class Rows {
   // Sets the count of the conversation to that of `mended` where it is still the version before,
   // and remembers that it has what `changes` would add.
   Task<bool> mend(const Conversation& mended, std::vector<std::string> changes);
+  // Sets the branches of the conversation from those of `before` to `tree`, and counts its version.
+  // `there`: as it is by now; nullopt when it is gone.
+  struct TreeChange {
+    bool done = false;  // else the branches are others meanwhile
+    std::optional<Conversation> there;
+  };
+  Task<TreeChange> replace_tree(const Conversation& before, const BranchTable& tree);
   // False when it is gone, or not at `if_version`.
   Task<bool> erase_conversation(UserId user, ConversationId id,
                                 std::optional<std::uint64_t> if_version);
@@ -84,9 +91,8 @@ class Rows {
   // --- messages ---
   struct MessageQuery {
     ConversationId conversation;
-    std::optional<MessageId> from;    // inclusive
-    std::optional<MessageId> to;      // inclusive; with `from` only
-    std::optional<MessageId> before;  // exclusive; without `from`
+    std::optional<MessageId> from;  // inclusive
+    std::optional<MessageId> to;    // inclusive
     bool newest_first = false;
     std::size_t limit = 0;      // of rows
     boost::json::object start;  // where the page before ended

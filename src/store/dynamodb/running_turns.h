@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "base/clock.h"
@@ -15,10 +16,15 @@ namespace colloquy::store::dynamodb {
 struct RunningTurn {
   UserId user;
   ConversationId conversation;
-  MessageId prompt;
-  std::int64_t lease_until_s = 0;  // 0: none
+  std::optional<MessageId> prompt;   // that it has written; or else
+  std::optional<MessageId> answers;  // the message that it answers once more
+  std::string idempotency;           // then: of the answer's item
+  std::int64_t lease_until_s = 0;    // 0: none
   std::optional<std::int64_t> ttl_seconds;
   bool holds = false;  // it holds the conversation's expiry off
+
+  // What names it among the changes of its conversation.
+  const MessageId& first(const MessageId& reply) const { return prompt ? *prompt : reply; }
 };
 
 class RunningTurns {

@@ -9,21 +9,54 @@
 
 namespace colloquy::store::dynamodb {
 
+namespace {
+
+std::optional<TreePlace> place_of(const NewTurn& turn) {
+  if (turn.answered) return TreePlace{turn.answered->branch, turn.answered->id};
+  return turn.prompt.place;
+}
+
+// The message that is written first.
+const MessageId& first_of(const KeyedItem& made) {
+  return made.has_prompt() ? made.message_id : made.reply_id;
+}
+
+RunningTurn running_turn(const KeyedItem& made, const Conversation& conversation) {
+  RunningTurn running;
+  running.user = conversation.user_id;
+  running.conversation = conversation.id;
+  if (made.has_prompt()) {
+    running.prompt = made.message_id;
+  } else {
+    running.answers = made.message_id;
+    running.idempotency = made.hash_key;
+  }
+  running.lease_until_s = made.lease_until_s;
+  running.ttl_seconds = conversation.ttl_seconds;
+  running.holds = conversation.ttl_seconds && conversation.held_until_s == made.lease_until_s;
+  return running;
+}
+
+Error no_id() { return unavailable("The message could not be given an id. Send it again."); }
+
+}  // namespace
+
 // The prompt, whose row says that an answer is to come; nullopt when another server has written it.
 Task<std::optional<StartedTurn>> TurnWriter::write_turn(const KeyedItem& made,
-                                                        Conversation conversation,
+                                                        Placer::Placed placed,
                                                         const NewTurn& turn) {
-  auto prompt = steps_.message_item(conversation, made.message_id, turn.prompt);
+  auto& conversation = placed.conversation;
+  auto prompt = steps_.message_item(conversation, placed.branch, made.message_id, turn.prompt);
   prompt.idempotency = made.hash_key;
   prompt.reply = PendingReply{made.reply_id, made.owner, made.lease_until_s, turn.model};
   prompt.ttl = steps_.removal_time(conversation.ttl_seconds, made.lease_until_s);
   StartedTurn started;
   started.prompt = prompt.message;
+  started.prompt.parent = co_await placer_.parent(placed, made.message_id);
   started.reply = answer_to_come(prompt, clock_.now_s()).message;
+  started.reply.parent = started.prompt.id;
   bool inserted = co_await rows_.insert_message(prompt, Rows::Insert::kNew);
-  if (!inserted && made.hash_key.empty()) {
-    throw unavailable("The message could not be given an id. Send it again.");
-  }
+  if (!inserted && made.hash_key.empty()) throw no_id();
   if (!inserted) {
     auto there = co_await rows_.message(conversation.id, made.message_id);
     bool ours = there && there->reply && there->reply->owner == owner_;
@@ -38,24 +71,85 @@ Task<std::optional<StartedTurn>> TurnWriter::write_turn(const KeyedItem& made,
   co_return started;
 }
 
+// The place of another answer to a message that is there; nullopt when another server has it.
+Task<std::optional<StartedTurn>> TurnWriter::write_answer(const KeyedItem& made,
+                                                          Placer::Placed placed,
+                                                          const NewTurn& turn) {
+  auto& conversation = placed.conversation;
+  MessageItem answer;
+  answer.conversation_id = conversation.id;
+  answer.user_id = conversation.user_id;
+  answer.idempotency = made.hash_key;
+  answer.answers = made.message_id;
+  answer.ttl = steps_.removal_time(conversation.ttl_seconds, made.lease_until_s);
+  answer.running = PendingReply{made.reply_id, made.owner, made.lease_until_s, turn.model};
+  auto& message = answer.message;
+  message.id = made.reply_id;
+  message.role = Role::kAssistant;
+  message.status = MessageStatus::kRunning;
+  message.model = turn.model;
+  message.timestamp_s = clock_.now_s();
+  message.branch = placed.branch;
+  StartedTurn started;
+  started.prompt = *turn.answered;
+  started.reply = message;
+  started.reply.parent = turn.answered->id;
+  bool inserted = co_await rows_.insert_message(answer, Rows::Insert::kNew);
+  if (!inserted && made.hash_key.empty()) throw no_id();
+  if (!inserted) {
+    auto there = co_await rows_.message(conversation.id, made.reply_id);
+    bool ours = there && there->running && there->running->owner == owner_;
+    if (!ours) co_return std::nullopt;
+  }
+  started.conversation = std::move(conversation);
+  started.conversation.message_count += 1;
+  started.conversation.updated_at_s = started.reply.timestamp_s;
+  co_return started;
+}
+
+// `repeats`: an earlier attempt may have written the turn already.
+Task<Placer::Placed> TurnWriter::place_turn(Conversation conversation, const NewTurn& turn,
+                                            KeyedItem made, std::optional<MessageId> newest,
+                                            bool repeats) {
+  if (repeats) {
+    auto found = co_await reader_.find(conversation.id, first_of(made));
+    if (found.is_written && found.item) {
+      Placer::Placed placed;
+      placed.branch = found.item->message.branch;
+      placed.newest = newest;
+      placed.conversation = std::move(conversation);
+      co_return placed;
+    }
+  }
+  co_return co_await placer_.place(std::move(conversation), place_of(turn), first_of(made), newest);
+}
+
 Task<StartedTurn> TurnWriter::start_turn(UserId user, NewTurn turn,
                                          std::optional<IdempotencyKey> key) {
   std::optional<Conversation> conversation = std::move(turn.seen);
   std::optional<MessageId> newest = turn.newest_seen;
   if (turn.conversation_id && !conversation) {
     auto both = co_await side_by_side(steps_.require(user, *turn.conversation_id),
-                                      reader_.newest(*turn.conversation_id));
+                                      reader_.newest(*turn.conversation_id, Path::all()));
     conversation = std::move(both.first);
     newest = both.second;
   }
+  auto place = place_of(turn);
+  auto next = steps_.next_message_id(conversation ? Placer::greatest(*conversation, place, newest)
+                                                  : newest);
   KeyedItem made;
   made.kind = KeyedKind::kTurn;
   made.made_at_s = clock_.now_s();
   made.conversation_id = conversation ? conversation->id : steps_.next_conversation_id();
-  made.message_id = steps_.next_message_id(newest);
-  made.reply_id = made.message_id.successor();
+  made.message_id = turn.answered ? turn.answered->id : next;
+  made.reply_id = turn.answered ? next : next.successor();
   made.owner = owner_;
   made.lease_until_s = turn.lease_until_s;
+  if (conversation) {
+    auto refusal = Placer::refusal(*conversation, place, next, newest);
+    co_await steps_.refuse_unless_repeat(user, key, std::move(refusal));
+  }
+  bool repeats = false;
   if (key) {
     WriteSteps::set_key(made, user, *key);
     auto earlier = co_await steps_.claim(*key, made);
@@ -63,7 +157,8 @@ Task<StartedTurn> TurnWriter::start_turn(UserId user, NewTurn turn,
       if (conversation && earlier->conversation_id != conversation->id) throw key_reused(*key);
       auto replayed = co_await replay_turn(user, turn.conversation_id, *earlier);
       if (replayed) co_return std::move(*replayed);
-      // Whoever came first did not get as far as writing the prompt. It is this server's turn now.
+      // Whoever came first did not get as far as writing it. It is this server's turn now.
+      repeats = true;
       made = std::move(*earlier);
       made.owner = owner_;
       made.lease_until_s = turn.lease_until_s;
@@ -76,17 +171,16 @@ Task<StartedTurn> TurnWriter::start_turn(UserId user, NewTurn turn,
     conversation = co_await rows_.hold(user, conversation->id, made.lease_until_s, clock_.now_s());
     if (!conversation) throw not_found();
   }
-  RunningTurn running{user,
-                      conversation->id,
-                      made.message_id,
-                      made.lease_until_s,
-                      conversation->ttl_seconds,
-                      conversation->held_until_s == made.lease_until_s};
-  bool is_first = running_.begin(made.reply_id, std::move(running));
+  auto placed = co_await place_turn(std::move(*conversation), turn, made, newest, repeats);
+  bool is_first = running_.begin(made.reply_id, running_turn(made, placed.conversation));
   std::optional<StartedTurn> started;
   if (is_first) {
     try {
-      started = co_await write_turn(made, std::move(*conversation), turn);
+      if (made.has_prompt()) {
+        started = co_await write_turn(made, std::move(placed), turn);
+      } else {
+        started = co_await write_answer(made, std::move(placed), turn);
+      }
     } catch (...) {
       running_.forget(made.reply_id);
       throw;
@@ -128,9 +222,9 @@ Task<std::optional<StartedTurn>> TurnWriter::replay_turn(UserId user,
   // Written between the two looks.
   bool owes = prompt.item && prompt.item->reply && prompt.item->reply->id == earlier.reply_id;
   if (!found.item && owes) found = co_await reader_.find(id, earlier.reply_id);
-  bool begun = found.item.has_value() || prompt.item.has_value();
+  bool begun = found.item.has_value() || (earlier.has_prompt() && prompt.item.has_value());
   if (!begun && !earlier.deleted) co_return std::nullopt;
-  // The prompt was written, but this server never learned that it was.
+  // It was written, but this server never learned that it was.
   bool was_given_up = found.item && found.item->running &&
                       found.item->message.status == MessageStatus::kRunning &&
                       found.item->running->owner == owner_ && !running_.contains(earlier.reply_id);
@@ -138,6 +232,8 @@ Task<std::optional<StartedTurn>> TurnWriter::replay_turn(UserId user,
   if (!found.item || !prompt.item) throw result_deleted();
   StartedTurn started;
   started.conversation = std::move(conversation->conversation);
+  prompt.item->message.parent = co_await reader_.parent(started.conversation, prompt);
+  found.item->message.parent = co_await reader_.parent(started.conversation, found);
   started.prompt = std::move(prompt.item->message);
   started.reply = std::move(found.item->message);
   started.replayed = true;
@@ -164,21 +260,29 @@ Task<TurnWriter::LateTurn> TurnWriter::look_up_turn(UserId user, ConversationId 
   LateTurn late;
   late.turn.user = std::move(user);
   late.turn.conversation = id;
-  late.turn.prompt = reply.predecessor();
+  late.turn.answers = found.item->answers;
+  if (late.turn.answers) {
+    late.turn.idempotency = found.item->idempotency;
+  } else {
+    late.turn.prompt = reply.predecessor();
+  }
   late.turn.lease_until_s = found.item->running ? found.item->running->lease_until_s : 0;
   late.turn.ttl_seconds = conversation.ttl_seconds;
   late.turn.holds =
       conversation.held_until_s != 0 && conversation.held_until_s == late.turn.lease_until_s;
-  late.conversation = std::move(conversation);
   bool finished = found.is_written && !found.item->running;
-  if (finished) late.saved = std::move(found.item->message);
+  if (finished) {
+    found.item->message.parent = co_await reader_.parent(conversation, found);
+    late.saved = std::move(found.item->message);
+  }
+  late.conversation = std::move(conversation);
   co_return late;
 }
 
 // The conversation was deleted while the model answered: nothing of the turn may stay.
 Task<> TurnWriter::take_back(const RunningTurn& turn, const MessageItem& reply) {
   co_await rows_.erase_message(turn.conversation, reply.message.id, reply.parts);
-  co_await rows_.erase_message(turn.conversation, turn.prompt, 0);
+  if (turn.prompt) co_await rows_.erase_message(turn.conversation, *turn.prompt, 0);
 }
 
 Task<bool> TurnWriter::save_partial(UserId user, ConversationId id, Message reply) {
@@ -194,6 +298,8 @@ Task<bool> TurnWriter::save_partial(UserId user, ConversationId id, Message repl
   item.conversation_id = id;
   item.user_id = std::move(user);
   item.running = PendingReply{item.message.id, owner_, running->lease_until_s, item.message.model};
+  item.answers = running->answers;
+  item.idempotency = running->idempotency;
   item.ttl = steps_.removal_time(running->ttl_seconds, running->lease_until_s);
   co_return co_await rows_.insert_message(item, Rows::Insert::kInPlaceOfRunning);
 }
@@ -216,6 +322,7 @@ Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Messa
   item.message.timestamp_s = clock_.now_s();
   item.conversation_id = id;
   item.user_id = user;
+  item.idempotency = running->idempotency;
   item.ttl = steps_.removal_time(running->ttl_seconds, 0);
   auto reply_id = item.message.id;
   // It goes out of the item and into parts.
@@ -226,11 +333,13 @@ Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Messa
   if (!inserted) {
     // It is there already, from an attempt before.
     auto saved = co_await reader_.find(id, reply_id);
+    auto parent = item.message.parent;
     if (saved.item) item.message = std::move(saved.item->message);
+    item.message.parent = parent;
   }
   Touch touch;
-  touch.change = running->prompt.to_string();
-  touch.count_change = 2;
+  touch.change = running->first(reply_id).to_string();
+  touch.count_change = running->prompt ? 2 : 1;
   touch.updated_at_s = item.message.timestamp_s;
   touch.ttl_seconds = running->ttl_seconds;
   if (running->holds) touch.release = running->lease_until_s;
@@ -246,7 +355,7 @@ Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Messa
   bool held = !running->holds && held_until_s != 0 && held_until_s == running->lease_until_s;
   if (held) {
     Touch release;
-    release.change = reply_id.to_string();
+    release.change = "released " + reply_id.to_string();
     release.updated_at_s = clock_.now_s();
     release.ttl_seconds = after->conversation.ttl_seconds;
     release.release = running->lease_until_s;

@@ -1,5 +1,6 @@
 // The writes of a turn: its prompt, whose row says that an answer is to come, and the answer in its
-// place; and what makes a turn safe to send again. Thread-safe.
+// place. A turn that answers a message once more has no prompt of its own: its answer has a row
+// from the beginning. And what makes a turn safe to send again. Thread-safe.
 #pragma once
 
 #include <optional>
@@ -10,6 +11,7 @@
 #include "base/ids.h"
 #include "base/task.h"
 #include "store/dynamodb/message_reader.h"
+#include "store/dynamodb/placer.h"
 #include "store/dynamodb/renewer.h"
 #include "store/dynamodb/rows.h"
 #include "store/dynamodb/running_turns.h"
@@ -21,9 +23,10 @@ namespace colloquy::store::dynamodb {
 class TurnWriter {
  public:
   // `owner` names this server in the answers that it runs.
-  TurnWriter(WriteSteps& steps, Rows& rows, MessageReader& reader, Renewer& renewer,
+  TurnWriter(WriteSteps& steps, Placer& placer, Rows& rows, MessageReader& reader, Renewer& renewer,
              const Clock& clock, std::string owner)
       : steps_(steps),
+        placer_(placer),
         rows_(rows),
         reader_(reader),
         renewer_(renewer),
@@ -41,8 +44,12 @@ class TurnWriter {
   std::optional<std::string> owner_elsewhere(const MessageItem& answer) const;
 
  private:
-  Task<std::optional<StartedTurn>> write_turn(const KeyedItem& made, Conversation conversation,
+  Task<Placer::Placed> place_turn(Conversation conversation, const NewTurn& turn, KeyedItem made,
+                                  std::optional<MessageId> newest, bool repeats);
+  Task<std::optional<StartedTurn>> write_turn(const KeyedItem& made, Placer::Placed placed,
                                               const NewTurn& turn);
+  Task<std::optional<StartedTurn>> write_answer(const KeyedItem& made, Placer::Placed placed,
+                                                const NewTurn& turn);
   Task<StartedTurn> await_turn(UserId user, std::optional<ConversationId> named, KeyedItem made);
   Task<std::optional<StartedTurn>> replay_turn(UserId user, std::optional<ConversationId> named,
                                                const KeyedItem& earlier);
@@ -56,6 +63,7 @@ class TurnWriter {
   Task<> take_back(const RunningTurn& turn, const MessageItem& reply);
 
   WriteSteps& steps_;
+  Placer& placer_;
   Rows& rows_;
   MessageReader& reader_;
   Renewer& renewer_;

@@ -83,8 +83,17 @@ Task<Conversation> WriteSteps::insert_conversation(const KeyedItem& made, UserId
   co_return std::move(conversation);
 }
 
-MessageItem WriteSteps::message_item(const Conversation& conversation, const MessageId& id,
-                                     const NewMessage& from) const {
+Task<> WriteSteps::refuse_unless_repeat(UserId user, std::optional<IdempotencyKey> key,
+                                        std::optional<Error> refusal) {
+  if (!refusal) co_return;
+  if (!key) throw std::move(*refusal);
+  auto earlier = co_await rows_.keyed(keyed_hash_key(user, key->key));
+  bool repeats = earlier && earlier->expires_at_s > clock_.now_s();
+  if (!repeats) throw std::move(*refusal);
+}
+
+MessageItem WriteSteps::message_item(const Conversation& conversation, std::uint32_t branch,
+                                     const MessageId& id, const NewMessage& from) const {
   MessageItem item;
   item.conversation_id = conversation.id;
   item.user_id = conversation.user_id;
@@ -94,6 +103,7 @@ MessageItem WriteSteps::message_item(const Conversation& conversation, const Mes
   message.content = from.content;
   message.metadata = from.metadata;
   message.client_message_id = from.client_message_id;
+  message.branch = branch;
   message.timestamp_s = clock_.now_s();
   return item;
 }

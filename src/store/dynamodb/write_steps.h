@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/ids.h"
 #include "base/task.h"
 #include "store/dynamodb/rows.h"
@@ -35,8 +36,11 @@ class WriteSteps {
   // held off until `held_until_s`.
   Task<Conversation> insert_conversation(const KeyedItem& made, UserId user,
                                          const NewConversation& from, std::int64_t held_until_s);
-  MessageItem message_item(const Conversation& conversation, const MessageId& id,
-                           const NewMessage& from) const;
+  MessageItem message_item(const Conversation& conversation, std::uint32_t branch,
+                           const MessageId& id, const NewMessage& from) const;
+  // Throws `refusal` where there is one, unless the key's record says that it is a repeat.
+  Task<> refuse_unless_repeat(UserId user, std::optional<IdempotencyKey> key,
+                              std::optional<Error> refusal);
   // When the service may remove a message that is written now; nullopt: never.
   std::optional<std::int64_t> removal_time(const std::optional<std::int64_t>& ttl_seconds,
                                            std::int64_t lease_until_s) const;
