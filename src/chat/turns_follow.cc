@@ -93,7 +93,7 @@ Task<Turns::Place> Turns::locate(UserId user, Turn& turn) {
   auto give_up = steady_clock::now() + kRegistrationWait;
   while (is_running(turn.reply)) {
     auto ticket = changed_.ticket();
-    if (auto running = find(turn.reply.id)) co_return Place{std::move(running), {}};
+    if (auto running = find(turn.reply.id)) co_return Place{running, {}};
     auto owner = co_await store_.find_owner(user, turn.conversation.id, turn.reply.id);
     if (owner) co_return Place{nullptr, std::move(*owner)};
     // Between its commit and its registration, or ended since it was read.
