@@ -176,9 +176,12 @@ async function measureBranches(of) {
     if (count === 10) must(units.base === 3 && units.read === 2, `few branches cost nothing: ${JSON.stringify(units)}`);
     rows.push({ name, units });
   }
-  const forked = await of.seed(100);
-  const prepare = () => of.tables.branch(kUser, forked, 1, { back: 20 });
-  const units = await of.cost(() => of.turn(forked), { prepare });
+  const prepare = async () => {
+    const forked = await of.seed(100);
+    await of.tables.branch(kUser, forked, 1, { back: 20 });
+    return forked;
+  };
+  const units = await of.cost((forked) => of.turn(forked), { prepare });
   must(units.base === 4 && units.read === 4, `a branch costs one write and two reads more: ${JSON.stringify(units)}`);
   rows.push({ name: 'a turn that begins a branch', units });
   return rows;

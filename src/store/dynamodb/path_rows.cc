@@ -90,6 +90,7 @@ void PathRows::follow(const Path& path) {
   });
   if (ended()) return;
   if (reached_) edge_ = reached_;
+  begun_ = false;
   go_on(path);
 }
 

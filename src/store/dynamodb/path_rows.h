@@ -33,6 +33,7 @@ class PathRows {
   std::vector<MessageItem>& seen() { return seen_; }
   // The message that stands at the edge, where it was met.
   const std::optional<Message>& edge_message() const { return edge_message_; }
+  // On the way that they follow, something has been asked for.
   bool begun() const { return begun_; }
   bool ended() const { return segments_.empty(); }
   ConversationId conversation() const { return conversation_; }

@@ -28,7 +28,7 @@ void Recount::add(const std::vector<MessageItem>& items) {
     // An answer is counted with its prompt, under the prompt's id.
     if (answers) seen.change = last_->id;
     settle();
-    last_ = std::move(seen);
+    last_ = seen;
   }
 }
 
@@ -36,7 +36,7 @@ void Recount::end() { settle(); }
 
 void Recount::settle() {
   if (!last_) return;
-  auto seen = std::move(*last_);
+  auto seen = *last_;
   last_.reset();
   if (seen.counted_at_end) return;
   if (seen.running) {
