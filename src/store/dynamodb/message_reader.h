@@ -64,7 +64,8 @@ class MessageReader {
     std::optional<MessageItem> item;    // as seen; also an answer that is to come
     std::optional<MessageItem> prompt;  // that knows it as its answer
     bool is_written = false;            // `item` has a row of its own
-    std::vector<Message> older;  // newest first, ids and branches alone; empty: it is the first
+    // kWithOlder: newest first, ids and branches alone; empty: it is the first.
+    std::vector<Message> older;
   };
   Task<Found> find(ConversationId conversation, MessageId id, Look look = Look::kAlone);
   // Of what find() found, with what is older.
