@@ -102,7 +102,8 @@ Task<> ConversationReader::recount(UserId user, ConversationId id) {
 
 Task<std::optional<Message>> ConversationReader::message(UserId user, ConversationId id,
                                                          MessageId message) {
-  auto both = co_await side_by_side(conversation(std::move(user), id), reader_.find(id, message));
+  auto both = co_await side_by_side(conversation(std::move(user), id),
+                                    reader_.find(id, message, MessageReader::Look::kWithOlder));
   auto& [there, found] = both;
   if (!there || !found.item) co_return std::nullopt;
   auto parent = co_await reader_.parent(*there, found);

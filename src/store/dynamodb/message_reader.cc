@@ -200,9 +200,11 @@ Task<std::int64_t> MessageReader::running_lease(ConversationId conversation) {
   co_return lease;
 }
 
-Task<MessageReader::Found> MessageReader::find(ConversationId conversation, MessageId id) {
+Task<MessageReader::Found> MessageReader::find(ConversationId conversation, MessageId id,
+                                               Look look) {
   Rows::MessageQuery query;
   query.conversation = conversation;
+  if (look == Look::kAlone && id.predecessor() < id) query.from = id.predecessor();
   query.to = id;
   query.newest_first = true;
   query.limit = 2;

@@ -57,15 +57,18 @@ class MessageReader {
   // The lease of the newest running answer among the newest few messages; 0 when none runs.
   Task<std::int64_t> running_lease(ConversationId conversation);
 
-  // One message and what stands before it in the order of ids, from one query.
+  // One message and the one that it may be the answer to, from one query; kWithOlder: and whatever
+  // stands before it in the order of ids, for parent().
+  enum class Look { kAlone, kWithOlder };
   struct Found {
     std::optional<MessageItem> item;    // as seen; also an answer that is to come
     std::optional<MessageItem> prompt;  // that knows it as its answer
     bool is_written = false;            // `item` has a row of its own
-    std::vector<Message> older;  // newest first, ids and branches alone; empty: it is the first
+    // kWithOlder: newest first, ids and branches alone; empty: it is the first.
+    std::vector<Message> older;
   };
-  Task<Found> find(ConversationId conversation, MessageId id);
-  // Of what find() found.
+  Task<Found> find(ConversationId conversation, MessageId id, Look look = Look::kAlone);
+  // Of what find() found, with what is older.
   Task<std::optional<MessageId>> parent(const Conversation& conversation, const Found& found);
 
  private:

@@ -87,7 +87,7 @@ Task<AppendedMessage> MessageWriter::append(UserId user, ConversationId id, NewM
     auto earlier = co_await steps_.claim(*key, made);
     if (earlier) {
       if (earlier->conversation_id != id) throw key_reused(*key);
-      auto found = co_await reader_.find(id, earlier->message_id);
+      auto found = co_await reader_.find(id, earlier->message_id, MessageReader::Look::kWithOlder);
       if (found.item) {
         found.item->message.parent = co_await reader_.parent(conversation, found);
         co_return AppendedMessage{std::move(found.item->message), true};

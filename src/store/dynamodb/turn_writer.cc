@@ -11,6 +11,8 @@ namespace colloquy::store::dynamodb {
 
 namespace {
 
+constexpr auto kWithOlder = MessageReader::Look::kWithOlder;
+
 std::optional<TreePlace> place_of(const NewTurn& turn) {
   if (turn.answered) return TreePlace{turn.answered->branch, turn.answered->id};
   return turn.prompt.place;
@@ -210,18 +212,18 @@ Task<std::optional<StartedTurn>> TurnWriter::replay_turn(UserId user,
                                                          std::optional<ConversationId> named,
                                                          const KeyedItem& earlier) {
   auto id = earlier.conversation_id;
-  auto both =
-      co_await side_by_side(rows_.conversation(user, id), reader_.find(id, earlier.reply_id));
+  auto both = co_await side_by_side(rows_.conversation(user, id),
+                                    reader_.find(id, earlier.reply_id, kWithOlder));
   auto& [conversation, found] = both;
   if (!conversation || conversation->conversation.expired(clock_.now_s())) {
     if (named) throw not_found();
     if (earlier.deleted || conversation) throw result_deleted();
     co_return std::nullopt;
   }
-  auto prompt = co_await reader_.find(id, earlier.message_id);
+  auto prompt = co_await reader_.find(id, earlier.message_id, kWithOlder);
   // Written between the two looks.
   bool owes = prompt.item && prompt.item->reply && prompt.item->reply->id == earlier.reply_id;
-  if (!found.item && owes) found = co_await reader_.find(id, earlier.reply_id);
+  if (!found.item && owes) found = co_await reader_.find(id, earlier.reply_id, kWithOlder);
   bool begun = found.item.has_value() || (earlier.has_prompt() && prompt.item.has_value());
   if (!begun && !earlier.deleted) co_return std::nullopt;
   // It was written, but this server never learned that it was.
@@ -254,7 +256,7 @@ Task<std::optional<StartedTurn>> TurnWriter::find_turn(UserId user,
 
 Task<TurnWriter::LateTurn> TurnWriter::look_up_turn(UserId user, ConversationId id,
                                                     MessageId reply) {
-  auto both = co_await side_by_side(steps_.require(user, id), reader_.find(id, reply));
+  auto both = co_await side_by_side(steps_.require(user, id), reader_.find(id, reply, kWithOlder));
   auto& [conversation, found] = both;
   if (!found.item) throw not_found();
   LateTurn late;
