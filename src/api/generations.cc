@@ -44,9 +44,14 @@ Task<bool> go_on_at(Following& following, std::size_t offset) {
   if (turn.elsewhere && turn.generation && offset > 0) {
     co_await turn.generation->next(offset - 1, kLagMost);
   }
-  bool ended = !turn.generation || turn.generation->ended();
+  std::optional<chat::GenerationOutcome> outcome;
+  if (turn.generation) outcome = turn.generation->ended();
+  // It may be made still, by a server that cannot be asked: then this is not all of it.
+  bool lost = outcome && outcome->may_go_on;
+  bool ended = !lost && (outcome || !turn.generation);
   std::string text = turn.generation ? turn.generation->text() : turn.reply.content;
   if (ended && offset == text.size() + 1) co_return false;
+  if (lost && offset > text.size()) throw std::move(*outcome->error);
   if (offset > text.size()) {
     throw invalid_field(kLastEventId, "is past the end of the answer, which has " +
                                           std::to_string(text.size()) + " bytes" +

@@ -21,6 +21,7 @@ struct Rest {
   store::MessageRange range;
   std::string pending;  // JSON that is not sent yet
   std::string_view tail;
+  store::BranchTable tree;               // as it was at the beginning
   std::optional<std::uint64_t> counted;  // of the messages so far, from the first on
 };
 
@@ -83,6 +84,12 @@ Task<> stream_rest(std::shared_ptr<Rest> rest, http::BodyWriter& writer) {
     co_await writer.write(rest->pending);
     rest->pending.clear();
     auto page = co_await rest->conversations.messages(rest->user, rest->id, rest->range);
+    bool same_way = rest->range.all_branches || page.conversation.tree == rest->tree;
+    if (!same_way) {
+      // Another branch became the active one: what was sent is of a way that this page is not on.
+      writer.abort();
+      co_return;
+    }
     write_messages(rest->pending, page, rest->range.all_branches, false);
     if (!page.messages.empty()) rest->range.after = page.messages.back().id;
     if (rest->counted) *rest->counted += count_without_running_turns(page.messages);
@@ -163,8 +170,14 @@ Task<http::Response> list_messages(chat::Conversations& conversations, UserId us
   if (with_conversation) set_entity_tag(response, page.conversation);
   bool from_the_first = selection.range.after == MessageId();
   selection.range.after = page.messages.back().id;
-  auto rest = std::make_shared<Rest>(
-      Rest{conversations, std::move(user), id, selection.range, std::move(body), tail, {}});
+  auto rest = std::make_shared<Rest>(Rest{conversations,
+                                          std::move(user),
+                                          id,
+                                          selection.range,
+                                          std::move(body),
+                                          tail,
+                                          page.conversation.tree,
+                                          {}});
   if (from_the_first) rest->counted = count_without_running_turns(page.messages);
   response.stream = [rest](http::BodyWriter& writer) { return stream_rest(rest, writer); };
   co_return response;

@@ -158,7 +158,19 @@ Task<store::AppendedMessage> Conversations::append(UserId user, ConversationId i
   check_content("content", message.content, options_.max_content_bytes);
   check_metadata(message.metadata);
   check_client_message_id(message.client_message_id);
-  message.place = co_await find_place(store_, user, id, place);
+  std::optional<Error> refusal;
+  try {
+    message.place = co_await find_place(store_, user, id, place);
+  } catch (const Error& error) {
+    if (!key || error.code() != ErrorCode::kInvalid) throw;
+    refusal = error;
+  }
+  if (refusal) {
+    // The message that it names may have been there when this was sent first.
+    auto earlier = co_await store_.find_appended(user, id, *key);
+    if (earlier) co_return std::move(*earlier);
+    throw std::move(*refusal);
+  }
   auto appended = co_await store_.append_message(user, id, std::move(message), std::move(key));
   if (!appended.replayed) {
     telemetry::log_info("message.added", {{"user_id", user.value()},

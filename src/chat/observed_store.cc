@@ -82,6 +82,11 @@ Task<> ObservedStore::tell_of_branch(UserId user, ConversationId id, store::Mess
   }
 }
 
+Task<std::optional<store::AppendedMessage>> ObservedStore::find_appended(
+    UserId user, ConversationId id, store::IdempotencyKey key) {
+  return store_.find_appended(std::move(user), id, std::move(key));
+}
+
 Task<store::MessagePage> ObservedStore::list_messages(UserId user, ConversationId id,
                                                       store::MessageRange range) {
   return store_.list_messages(std::move(user), id, range);

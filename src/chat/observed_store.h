@@ -32,6 +32,8 @@ class ObservedStore final : public store::Store {
   Task<store::AppendedMessage> append_message(UserId user, ConversationId id,
                                               store::NewMessage message,
                                               std::optional<store::IdempotencyKey> key) override;
+  Task<std::optional<store::AppendedMessage>> find_appended(UserId user, ConversationId id,
+                                                            store::IdempotencyKey key) override;
   Task<store::MessagePage> list_messages(UserId user, ConversationId id,
                                          store::MessageRange range) override;
   Task<> recount(UserId user, ConversationId id) override;

@@ -51,8 +51,11 @@ struct RemoteTurns::Remote {
   const store::Message reply;  // as it was when the first follower came
   const std::shared_ptr<Generation> generation;
   Signal opened;
-  std::optional<PeerState> state;      // guarded by the mutex of RemoteTurns
-  std::shared_ptr<PeerAnswer> answer;  // of the executor
+  std::optional<PeerState> state;  // guarded by the mutex of RemoteTurns
+  // Of the executor.
+  std::shared_ptr<PeerAnswer> answer;
+  int tries = 0;  // to take it up again, since it was last heard of
+  milliseconds wait = kFirstWait;
 };
 
 RemoteTurns::RemoteTurns(store::Store& store, Peers* peers, std::size_t most)
@@ -64,12 +67,15 @@ Task<RemoteTurns::Joined> RemoteTurns::join(std::string owner, AnswerName name,
   if (peers_ == nullptr || closed_) co_return Joined();
   auto executor = co_await boost::asio::this_coro::executor;
   std::shared_ptr<Remote> remote;
+  // Held from the moment at which it is found, so that it is not let go meanwhile.
+  std::shared_ptr<Generation> generation;
   bool is_first = false;
   {
     std::scoped_lock lock(mutex_);
     auto found = remotes_.find(name.message);
     if (found != remotes_.end()) {
       remote = found->second;
+      generation = remote->generation;
     } else if (remotes_.size() < most_) {
       auto id = name.message;
       remote = std::make_shared<Remote>(std::move(executor), std::move(owner), std::move(name),
@@ -80,7 +86,7 @@ Task<RemoteTurns::Joined> RemoteTurns::join(std::string owner, AnswerName name,
   }
   if (!remote) co_return Joined();
   if (is_first) co_return co_await open(std::move(remote));
-  co_return co_await await_open(std::move(remote));
+  co_return co_await await_open(std::move(remote), std::move(generation));
 }
 
 Task<RemoteTurns::Joined> RemoteTurns::open(std::shared_ptr<Remote> remote) {
@@ -92,6 +98,7 @@ Task<RemoteTurns::Joined> RemoteTurns::open(std::shared_ptr<Remote> remote) {
   }
   if (opened.answer) remote->generation->append(opened.answer->so_far());
   remote->answer = std::move(opened.answer);
+  if (closed_ && remote->answer) remote->answer->close();  // close() came too early to see it
   {
     std::scoped_lock lock(mutex_);
     remote->state = opened.state;
@@ -105,9 +112,8 @@ Task<RemoteTurns::Joined> RemoteTurns::open(std::shared_ptr<Remote> remote) {
   co_return joined;
 }
 
-Task<RemoteTurns::Joined> RemoteTurns::await_open(std::shared_ptr<Remote> remote) {
-  // Held from here on, so that the answer is not let go meanwhile.
-  auto generation = remote->generation;
+Task<RemoteTurns::Joined> RemoteTurns::await_open(std::shared_ptr<Remote> remote,
+                                                  std::shared_ptr<Generation> generation) {
   auto give_up = std::chrono::steady_clock::now() + kOpenWait;
   while (std::chrono::steady_clock::now() < give_up) {
     std::uint64_t ticket = 0;
@@ -143,7 +149,11 @@ Task<std::optional<PeerEnd>> RemoteTurns::read_answer(Remote& remote) {
     while (true) {
       auto piece = co_await remote.answer->next();
       if (!piece) co_return remote.answer->end();
-      if (!piece->empty()) remote.generation->append(*piece);
+      if (!piece->empty()) {
+        remote.generation->append(*piece);
+        remote.tries = 0;
+        remote.wait = kFirstWait;
+      }
       if (let_go(remote, false)) co_return std::nullopt;
     }
   } catch (const std::exception& error) {
@@ -176,8 +186,11 @@ Task<GenerationOutcome> RemoteTurns::outcome_of(Remote& remote, PeerEnd end) {
 }
 
 Task<std::optional<GenerationOutcome>> RemoteTurns::take_up_again(Remote& remote) {
-  auto wait = kFirstWait;
-  for (int tries = 0; tries < kTries && !closed_; ++tries) {
+  while (remote.tries < kTries && !closed_) {
+    if (remote.tries++ > 0) {
+      co_await pause(remote.wait);
+      remote.wait *= 2;
+    }
     auto saved = co_await store_.get_message(remote.name.user, remote.name.conversation,
                                              remote.name.message);
     auto said = remote.generation->text();
@@ -209,8 +222,6 @@ Task<std::optional<GenerationOutcome>> RemoteTurns::take_up_again(Remote& remote
       outcome.error = unavailable("The server that made this answer is gone.");
       co_return outcome;
     }
-    co_await pause(wait);
-    wait *= 2;
   }
   co_return lost_outcome(remote.reply);
 }

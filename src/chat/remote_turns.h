@@ -36,7 +36,7 @@ class RemoteTurns {
  private:
   struct Remote;
   Task<Joined> open(std::shared_ptr<Remote> remote);
-  Task<Joined> await_open(std::shared_ptr<Remote> remote);
+  Task<Joined> await_open(std::shared_ptr<Remote> remote, std::shared_ptr<Generation> generation);
   Task<> pump(std::shared_ptr<Remote> remote);
   // Takes what comes until the end; nullopt when the connection broke, or nobody follows any more.
   Task<std::optional<PeerEnd>> read_answer(Remote& remote);

@@ -14,8 +14,9 @@ using std::chrono::steady_clock;
 
 namespace {
 
-// A turn is registered a moment after its commit.
-constexpr auto kRegistrationWait = milliseconds(30'000);
+// A turn is registered a moment after its commit, or never where the commit was not heard of.
+constexpr auto kRegistrationWait = milliseconds(5'000);
+constexpr auto kFirstLook = milliseconds(20);
 // How long a repeat waits for an answer that a server without an address makes.
 constexpr auto kElsewhereWait = milliseconds(30'000);
 constexpr auto kLongestLook = milliseconds(2'000);
@@ -91,8 +92,8 @@ Task<> Turns::read_again(UserId user, Turn& turn) {
 
 Task<Turns::Place> Turns::locate(UserId user, Turn& turn) {
   auto give_up = steady_clock::now() + kRegistrationWait;
+  auto wait = kFirstLook;
   while (is_running(turn.reply)) {
-    auto ticket = changed_.ticket();
     if (auto running = find(turn.reply.id)) co_return Place{running, {}};
     auto owner = co_await store_.find_owner(user, turn.conversation.id, turn.reply.id);
     if (owner) co_return Place{nullptr, std::move(*owner)};
@@ -100,7 +101,8 @@ Task<Turns::Place> Turns::locate(UserId user, Turn& turn) {
     co_await read_again(user, turn);
     if (!is_running(turn.reply)) break;
     if (steady_clock::now() > give_up) throw unavailable("The answer is still being begun.");
-    co_await changed_.wait(ticket, milliseconds(100));
+    co_await pause(wait);
+    wait = std::min(2 * wait, kLongestLook);
   }
   co_return Place{};
 }

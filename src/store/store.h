@@ -74,6 +74,11 @@ class Store {
   virtual Task<AppendedMessage> append_message(UserId user, ConversationId id, NewMessage message,
                                                std::optional<IdempotencyKey> key) = 0;
 
+  // What an earlier append_message with this key made, as it is by now; nullopt when the key is
+  // unknown. Only reads. kInvalid, kConflict and kNotFound as the repeat of that append_message.
+  virtual Task<std::optional<AppendedMessage>> find_appended(UserId user, ConversationId id,
+                                                             IdempotencyKey key) = 0;
+
   // kNotFound when the conversation is not there.
   virtual Task<MessagePage> list_messages(UserId user, ConversationId id, MessageRange range) = 0;
   // Counts the messages again and mends message_count, for a caller who has read them all and found

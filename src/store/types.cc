@@ -131,7 +131,7 @@ ContextSettings resolved(const ContextSettings& own, const ContextSettings& usua
 }
 
 RecentRange recent_range(const ContextSettings& settings) {
-  RecentRange range{settings.messages.value_or(0), SIZE_MAX};
+  RecentRange range{settings.messages.value_or(0), limits::kContextBytesMax};
   if (settings.tokens && !settings.messages) range.messages = limits::kContextMessagesMax;
   if (settings.tokens) {
     auto most = std::size_t{*settings.tokens} * limits::kBytesPerToken;

@@ -275,7 +275,8 @@ struct RecentRange {
   bool operator==(const RecentRange&) const = default;
 };
 // What the context may need by settings that are `resolved`: with a budget of tokens alone at most
-// limits::kContextMessagesMax messages and limits::kBytesPerToken bytes a token.
+// limits::kContextMessagesMax messages and limits::kBytesPerToken bytes a token; never much more
+// than limits::kContextBytesMax.
 RecentRange recent_range(const ContextSettings& settings);
 // How many of the newest messages are looked at for `limit` with a text, so that the cost of a read
 // stays bounded where many answers have failed.

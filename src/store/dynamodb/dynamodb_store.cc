@@ -224,6 +224,12 @@ Task<AppendedMessage> DynamoDbStore::append_message(UserId user, ConversationId 
                                             std::move(key));
 }
 
+Task<std::optional<AppendedMessage>> DynamoDbStore::find_appended(UserId user, ConversationId id,
+                                                                  IdempotencyKey key) {
+  OperationTimer timer(impl_->operations.find_appended);
+  co_return co_await impl_->messages.find_appended(std::move(user), id, std::move(key));
+}
+
 Task<MessagePage> DynamoDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {
   OperationTimer timer(impl_->operations.list_messages);
   co_return co_await impl_->conversations.list(std::move(user), id, range);

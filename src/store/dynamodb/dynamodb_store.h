@@ -60,6 +60,8 @@ class DynamoDbStore final : public Store {
                              std::optional<std::uint64_t> if_version) override;
   Task<AppendedMessage> append_message(UserId user, ConversationId id, NewMessage message,
                                        std::optional<IdempotencyKey> key) override;
+  Task<std::optional<AppendedMessage>> find_appended(UserId user, ConversationId id,
+                                                     IdempotencyKey key) override;
   Task<MessagePage> list_messages(UserId user, ConversationId id, MessageRange range) override;
   Task<> recount(UserId user, ConversationId id) override;
   Task<std::optional<Message>> get_message(UserId user, ConversationId id,

@@ -149,7 +149,7 @@ PathRows MessageReader::recent_rows(ConversationId conversation, const Path& pat
 }
 
 Task<bool> MessageReader::extend(PathRows& rows, RecentRange range) {
-  bool by_bytes = range.content_bytes != SIZE_MAX;
+  bool by_bytes = range.content_bytes < limits::kContextBytesMax;
   std::size_t page = kFirstPage;
   while (!rows.ended()) {
     auto found = texts_of(rows.seen(), range);

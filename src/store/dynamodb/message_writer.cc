@@ -70,6 +70,27 @@ Task<Message> MessageWriter::insert_message(const KeyedItem& made, const Placer:
   co_return message;
 }
 
+Task<std::optional<AppendedMessage>> MessageWriter::replay(Conversation conversation,
+                                                           KeyedItem earlier, IdempotencyKey key) {
+  if (earlier.conversation_id != conversation.id) throw key_reused(key);
+  auto found =
+      co_await reader_.find(conversation.id, earlier.message_id, MessageReader::Look::kWithOlder);
+  if (!found.item && earlier.deleted) throw result_deleted();
+  if (!found.item) co_return std::nullopt;
+  found.item->message.parent = co_await reader_.parent(conversation, found);
+  co_return AppendedMessage{std::move(found.item->message), true};
+}
+
+Task<std::optional<AppendedMessage>> MessageWriter::find_appended(UserId user, ConversationId id,
+                                                                  IdempotencyKey key) {
+  auto conversation = co_await steps_.require(user, id);
+  auto earlier = co_await rows_.keyed(keyed_hash_key(user, key.key));
+  if (!earlier || earlier->expires_at_s <= clock_.now_s()) co_return std::nullopt;
+  bool same = earlier->fingerprint == key.fingerprint && earlier->kind == KeyedKind::kMessage;
+  if (!same) throw key_reused(key);
+  co_return co_await replay(std::move(conversation), std::move(*earlier), std::move(key));
+}
+
 Task<AppendedMessage> MessageWriter::append(UserId user, ConversationId id, NewMessage message,
                                             std::optional<IdempotencyKey> key) {
   auto both = co_await side_by_side(steps_.require(user, id), reader_.newest(id, Path::all()));
@@ -86,13 +107,8 @@ Task<AppendedMessage> MessageWriter::append(UserId user, ConversationId id, NewM
     WriteSteps::set_key(made, user, *key);
     auto earlier = co_await steps_.claim(*key, made);
     if (earlier) {
-      if (earlier->conversation_id != id) throw key_reused(*key);
-      auto found = co_await reader_.find(id, earlier->message_id, MessageReader::Look::kWithOlder);
-      if (found.item) {
-        found.item->message.parent = co_await reader_.parent(conversation, found);
-        co_return AppendedMessage{std::move(found.item->message), true};
-      }
-      if (earlier->deleted) throw result_deleted();
+      auto there = co_await replay(conversation, *earlier, *key);
+      if (there) co_return std::move(*there);
       made = std::move(*earlier);
       replayed = true;
     }

@@ -32,11 +32,16 @@ class MessageWriter {
                                                 std::optional<IdempotencyKey> key);
   Task<AppendedMessage> append(UserId user, ConversationId id, NewMessage message,
                                std::optional<IdempotencyKey> key);
+  Task<std::optional<AppendedMessage>> find_appended(UserId user, ConversationId id,
+                                                     IdempotencyKey key);
   Task<> delete_message(UserId user, ConversationId id, MessageId message);
 
  private:
   Task<Message> insert_message(const KeyedItem& made, const Placer::Placed& placed,
                                const NewMessage& from);
+  // What an earlier attempt made; nullopt where it did not get as far as writing it.
+  Task<std::optional<AppendedMessage>> replay(Conversation conversation, KeyedItem earlier,
+                                              IdempotencyKey key);
 
   WriteSteps& steps_;
   Placer& placer_;

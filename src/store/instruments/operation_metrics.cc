@@ -17,6 +17,7 @@ OperationMetrics::OperationMetrics(telemetry::Metrics& metrics)
       update_conversation(operation_seconds(metrics, "update_conversation")),
       delete_conversation(operation_seconds(metrics, "delete_conversation")),
       append_message(operation_seconds(metrics, "append_message")),
+      find_appended(operation_seconds(metrics, "find_appended")),
       list_messages(operation_seconds(metrics, "list_messages")),
       get_message(operation_seconds(metrics, "get_message")),
       delete_message(operation_seconds(metrics, "delete_message")),

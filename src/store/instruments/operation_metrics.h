@@ -16,6 +16,7 @@ struct OperationMetrics {
   telemetry::Histogram& update_conversation;
   telemetry::Histogram& delete_conversation;
   telemetry::Histogram& append_message;
+  telemetry::Histogram& find_appended;
   telemetry::Histogram& list_messages;
   telemetry::Histogram& get_message;
   telemetry::Histogram& delete_message;

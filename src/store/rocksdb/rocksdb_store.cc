@@ -188,14 +188,11 @@ Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId i
                                                    NewMessage message,
                                                    std::optional<IdempotencyKey> key) {
   OperationTimer timer(impl_->operations.append_message);
-  auto idempotency = idempotency_of(user, std::move(key));
-  if (idempotency && impl_->refuses_writes()) {
-    auto look = [user, id, idempotency](const Reader& reader) {
-      return reader.appended(user, id, *idempotency);
-    };
-    auto earlier = co_await impl_->read(std::move(look));
+  if (key && impl_->refuses_writes()) {
+    auto earlier = co_await find_appended(user, id, *key);
     if (earlier) co_return std::move(*earlier);
   }
+  auto idempotency = idempotency_of(user, std::move(key));
   impl_->require_room();
   co_await impl_->require(user, id);
   AppendedMessage appended;
@@ -216,6 +213,16 @@ Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId i
   if (!set_parent(appended.message, placed.parent)) unplaced.push_back(&appended.message);
   co_await impl_->find_parents(user, id, std::move(unplaced));
   co_return appended;
+}
+
+Task<std::optional<AppendedMessage>> RocksDbStore::find_appended(UserId user, ConversationId id,
+                                                                 IdempotencyKey key) {
+  OperationTimer timer(impl_->operations.find_appended);
+  IdempotentRequest request(user, std::move(key));
+  auto look = [user, id, request](const Reader& reader) {
+    return reader.appended(user, id, request);
+  };
+  co_return co_await impl_->read(std::move(look));
 }
 
 Task<MessagePage> RocksDbStore::list_messages(UserId user, ConversationId id, MessageRange range) {

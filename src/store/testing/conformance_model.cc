@@ -391,6 +391,7 @@ void Comparison::read() {
 void Comparison::compare_all() {
   MessageRange whole;
   whole.limit = 10'000;
+  whole.all_branches = true;
   for (const auto& known : known_) {
     EXPECT_EQ(outcome_of(real_->list_messages(known.user, known.id, whole)).text,
               outcome_of(model_.list_messages(known.user, known.id, whole)).text);

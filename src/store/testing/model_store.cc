@@ -216,6 +216,15 @@ Task<AppendedMessage> ModelStore::append_message(UserId user, ConversationId id,
   co_return AppendedMessage{seen(held, kept.message.id), false};
 }
 
+Task<std::optional<AppendedMessage>> ModelStore::find_appended(UserId user, ConversationId id,
+                                                               IdempotencyKey key) {
+  std::scoped_lock lock(mutex_);
+  auto& held = get(user, id);
+  auto* made = earlier(user, key, id);
+  if (made == nullptr) co_return std::nullopt;
+  co_return AppendedMessage{seen_made(held, made->message), true};
+}
+
 Task<MessagePage> ModelStore::list_messages(UserId user, ConversationId id, MessageRange range) {
   std::scoped_lock lock(mutex_);
   auto& held = get(user, id);

@@ -35,6 +35,8 @@ class ModelStore : public Store {
                              std::optional<std::uint64_t> if_version) override;
   Task<AppendedMessage> append_message(UserId user, ConversationId id, NewMessage message,
                                        std::optional<IdempotencyKey> key) override;
+  Task<std::optional<AppendedMessage>> find_appended(UserId user, ConversationId id,
+                                                     IdempotencyKey key) override;
   Task<MessagePage> list_messages(UserId user, ConversationId id, MessageRange range) override;
   Task<std::optional<Message>> get_message(UserId user, ConversationId id,
                                            MessageId message) override;
