@@ -34,6 +34,8 @@ struct CompletionRequest {
   std::vector<ChatMessage> messages;  // oldest first; the prompt is the last
   SamplingOptions sampling;
   std::string request_id;  // of the request that started the turn, for the log
+  // Nobody waits for it and nothing goes on from it: it should not push out what turns go on from.
+  bool background = false;
 };
 
 enum class StopReason : std::uint8_t { kStop, kLength };
