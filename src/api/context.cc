@@ -80,7 +80,7 @@ std::string context_json(const chat::ExplainedContext& explained) {
   for (const auto& message : prepared.context.messages) write_given(json, message);
   json.end_array();
   json.key("tokens").integer(static_cast<std::int64_t>(prepared.context.tokens));
-  json.key("tokens_estimated").boolean(explained.estimated);
+  json.key("tokens_estimated").boolean(explained.prepared.estimated);
   json.key("left_out").begin_array();
   for (const auto& message : explained.left_out) write_left_out(json, message);
   json.end_array();

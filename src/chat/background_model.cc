@@ -119,6 +119,7 @@ Task<std::string> BackgroundModel::ask(BackgroundPurpose purpose, llm::Completio
   call->deadline.async_wait([call](boost::system::error_code stopped) {
     if (!stopped) call->give_up();
   });
+  request.background = true;
   std::string text;
   llm::TextSink sink = [&text, &call, max_bytes](std::string_view piece) {
     text.append(cut_utf8(piece, max_bytes - text.size()));

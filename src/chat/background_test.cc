@@ -31,6 +31,7 @@ class ThreeVoices final : public llm::Provider {
   const std::vector<std::string>& models() const override { return models_; }
   Task<llm::CompletionResult> complete(llm::CompletionRequest request, const llm::TextSink& sink,
                                        llm::Cancellation& cancellation) override {
+    if (request.background) ++marked_background;
     const auto& first = request.messages.front().content;
     bool is_title = first.find("titles") != std::string::npos;
     bool is_summary = first.starts_with("You keep the summary");
@@ -55,6 +56,7 @@ class ThreeVoices final : public llm::Provider {
   bool waits = false;
   bool fails = false;
   int background_calls = 0;
+  int marked_background = 0;  // of all calls
   std::string background_prompt;
   std::vector<llm::ChatMessage> given;
   Signal go;
@@ -167,6 +169,17 @@ TEST_F(BackgroundTest, TheModelTitlesAConversationAfterItsFirstTurn) {
   run_all();
   EXPECT_EQ(get(id).title, "Trains to Lisbon");
   EXPECT_EQ(provider.background_calls, 1);
+}
+
+TEST_F(BackgroundTest, TheModelIsToldWhichCallsNobodyWaitsFor) {
+  build({.context_messages = 2, .context_summary = true});
+  auto id = say("one");
+  run_all();
+  EXPECT_EQ(provider.background_calls, 1);
+  say("two", id);
+  run_all();
+  EXPECT_EQ(provider.background_calls, 2);
+  EXPECT_EQ(provider.marked_background, 2);
 }
 
 TEST_F(BackgroundTest, ADefaultTitleGivesWayAndAGivenOneStays) {

@@ -1,18 +1,22 @@
 #include "chat/context_builder.h"
 
 #include <algorithm>
-#include <memory>
 #include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "chat/conversations.h"
-#include "chat/token_count.h"
 
 namespace colloquy::chat {
 namespace {
 
 constexpr std::size_t kExplainedMessages = 200;
+
+// The counter, if there is one, outlives what is returned.
+CountTokens count_by(std::optional<TokenCounter>& counter) {
+  if (!counter) return {};
+  return [&counter](std::string_view text) { return counter->message(text); };
+}
 
 }  // namespace
 
@@ -30,12 +34,11 @@ ContextBuilder::ContextBuilder(store::Store& store, llm::Provider& provider,
       usual_(options.context()),
       max_content_bytes_(options.max_content_bytes) {}
 
-CountTokens ContextBuilder::counter(const std::string& model,
-                                    const store::ContextSettings& settings,
-                                    Counting counting) const {
-  if (counting == Counting::kWhereNeeded && !settings.tokens) return {};
-  auto tokens = std::make_shared<TokenCounter>(provider_, model);
-  return [tokens](std::string_view text) { return tokens->message(text); };
+std::optional<TokenCounter> ContextBuilder::counter(const std::string& model,
+                                                    const store::ContextSettings& settings,
+                                                    Counting counting) const {
+  if (counting == Counting::kWhereNeeded && !settings.tokens) return std::nullopt;
+  return TokenCounter(provider_, model);
 }
 
 Task<std::optional<PreparedContext>> ContextBuilder::prepare(UserId user, ConversationId id,
@@ -58,8 +61,10 @@ Task<std::optional<PreparedContext>> ContextBuilder::prepare(UserId user, Conver
   source.history = std::move(recent->messages);
   source.whole = recent->whole;
   prepared.conversation = std::move(recent->conversation);
-  prepared.context = build_context(std::move(source), prepared.settings, std::move(prompt),
-                                   counter(model, prepared.settings, counting));
+  auto tokens = counter(model, prepared.settings, counting);
+  prepared.context =
+      build_context(std::move(source), prepared.settings, std::move(prompt), count_by(tokens));
+  prepared.estimated = tokens && tokens->estimates();
   co_return prepared;
 }
 
@@ -71,8 +76,8 @@ Task<std::optional<PreparedContext>> ContextBuilder::prepare(
 }
 
 Context ContextBuilder::first(const std::string& model, std::string prompt) const {
-  return build_context({}, usual_, std::move(prompt),
-                       counter(model, usual_, Counting::kWhereNeeded));
+  auto tokens = counter(model, usual_, Counting::kWhereNeeded);
+  return build_context({}, usual_, std::move(prompt), count_by(tokens));
 }
 
 Task<ExplainedContext> ContextBuilder::explain(UserId user, ConversationId id, std::string model,
@@ -85,7 +90,6 @@ Task<ExplainedContext> ContextBuilder::explain(UserId user, ConversationId id, s
   if (!prepared) throw not_found();
   ExplainedContext explained;
   explained.prepared = std::move(*prepared);
-  explained.estimated = TokenCounter(provider_, model).estimates();
   explained.model = std::move(model);
   co_await explain_left_out(explained, place);
   co_return explained;

@@ -11,6 +11,7 @@
 #include "chat/context_window.h"
 #include "chat/options.h"
 #include "chat/places.h"
+#include "chat/token_count.h"
 #include "llm/provider.h"
 #include "store/store.h"
 
@@ -28,6 +29,7 @@ struct PreparedContext {
   // The conversation's, where it says something of this way; given or not.
   std::optional<store::ContextSummary> summary;
   Context context;
+  bool estimated = false;  // of its counts of tokens, if it has any, some are estimates
 };
 
 // Why a message of the conversation is not given to the model.
@@ -46,7 +48,6 @@ struct LeftOutMessage {
 struct ExplainedContext {
   PreparedContext prepared;
   std::string model;
-  bool estimated = false;                // the counts of tokens are estimates
   std::vector<LeftOutMessage> left_out;  // the newest of them, oldest first
   bool more_left_out = false;            // there are older ones
 };
@@ -81,8 +82,10 @@ class ContextBuilder {
                                                std::optional<store::TreePlace> place,
                                                Counting counting);
   Task<> explain_left_out(ExplainedContext& explained, std::optional<store::TreePlace> place);
-  CountTokens counter(const std::string& model, const store::ContextSettings& settings,
-                      Counting counting) const;
+  // Of one context; none where nothing is to be counted.
+  std::optional<TokenCounter> counter(const std::string& model,
+                                      const store::ContextSettings& settings,
+                                      Counting counting) const;
 
   store::Store& store_;
   llm::Provider& provider_;

@@ -62,7 +62,7 @@ TEST_F(ContextBuilderTest, ShowsWhatIsGivenAndWhyTheRestIsNot) {
   auto explained = explain("now it is", {.context_messages = 1});
   EXPECT_THAT(given(explained), ElementsAre("three", "now it is"));
   EXPECT_EQ(explained.model, "demo");
-  EXPECT_FALSE(explained.estimated);
+  EXPECT_FALSE(explained.prepared.estimated);
   EXPECT_EQ(explained.prepared.context.tokens, 4U);
   ASSERT_EQ(explained.left_out.size(), 3U);
   EXPECT_EQ(explained.left_out[0].id, first);
@@ -99,6 +99,20 @@ TEST_F(ContextBuilderTest, ASummaryIsGivenWhereItIsWantedOnly) {
   EXPECT_THAT(given(explained),
               ElementsAre("Summary of the earlier conversation:\nof one", "two", "now"));
   EXPECT_TRUE(explained.left_out.front().summarized);
+}
+
+TEST_F(ContextBuilderTest, OfALongConversationTheNewestIsCountedAndTheRestEstimated) {
+  const std::string content(60'000, 'x');  // 16 of them are a token of the demonstration model
+  for (int i = 0; i < 6; ++i) say(store::Role::kUser, content);
+  auto explained = explain("now it is", {.context_messages = 6});
+  const auto& messages = explained.prepared.context.messages;
+  ASSERT_EQ(messages.size(), 7U);
+  EXPECT_TRUE(explained.prepared.estimated);
+  EXPECT_GT(messages[0].tokens, 10'000U);
+  EXPECT_GT(messages[1].tokens, 10'000U);
+  for (std::size_t i = 2; i < 6; ++i) EXPECT_EQ(messages[i].tokens, 3750U);
+  EXPECT_EQ(messages[6].tokens, 3U);
+  EXPECT_FALSE(explain("now it is", {.context_messages = 4}).prepared.estimated);
 }
 
 TEST_F(ContextBuilderTest, RefusesWhatATurnWouldRefuse) {

@@ -95,7 +95,7 @@ std::size_t over_budget(std::vector<ContextMessage>& messages, std::size_t room,
     // The question of the first answer was not even read.
     if (start == 0 && messages[start].role == llm::Role::kAssistant && !may_begin) break;
     std::size_t tokens = 0;
-    for (auto i = start; i < end; ++i) {
+    for (auto i = end; i-- > start;) {
       messages[i].tokens = count(messages[i].content);
       tokens += messages[i].tokens;
     }

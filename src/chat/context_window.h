@@ -47,7 +47,8 @@ struct ContextSource {
 // for all that the model is given: what does not fit goes from the old end in whole pairs, so that
 // an answer never stays without its question; the summary goes before the last message does not
 // fit; the system prompt and the prompt always stay, and where they alone are too many:
-// kTooLarge, naming "prompt". Without a budget, `count` may be empty and nothing is counted.
+// kTooLarge, naming "prompt". Without a budget, `count` may be empty and nothing is counted. Else
+// it is called for the prompt, for the system prompt, then for the messages from the newest back.
 Context build_context(ContextSource source, const store::ContextSettings& settings,
                       std::string prompt, const CountTokens& count);
 

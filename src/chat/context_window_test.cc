@@ -89,6 +89,16 @@ TEST(ContextWindow, ABudgetCutsWholePairsFromTheOldEnd) {
   EXPECT_FALSE(context.over_budget);
 }
 
+TEST(ContextWindow, CountsThePromptFirstAndThenFromTheNewestBack) {
+  std::vector<std::string> counted;
+  auto context = build_context(source(dialogue(2), "system"), {{}, 100, {}}, "now",
+                               [&](std::string_view text) {
+                                 counted.emplace_back(text);
+                                 return text.size();
+                               });
+  EXPECT_EQ(counted, (std::vector<std::string>{"now", "system", "a1", "q1", "a0", "q0"}));
+}
+
 TEST(ContextWindow, AQuestionStaysWithAllOfItsAnswersOrGoesWithThem) {
   std::vector<Message> history{message(Role::kUser, "q0"),     message(Role::kAssistant, "a0"),
                                message(Role::kSystem, "s1"),   message(Role::kAssistant, "b1"),

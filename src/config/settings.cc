@@ -319,8 +319,9 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
        "most.",
        false, number(&Serve::llama_context, 0, 10'000'000)},
       {"Answering", "llama-slots", "4",
-       "Answers that the model makes at once, and conversations that it remembers.", false,
-       number(&Serve::llama_slots, 1, 256)},
+       "Answers that the model makes at once, and conversations that it remembers; titles and "
+       "summaries take one of them. With 1 they make it forget the conversation.",
+       false, number(&Serve::llama_slots, 1, 256)},
       {"Answering", "llama-queue", "64",
        "Answers that may wait for one of them; more are answered 503.", false,
        number(&Serve::llama_queue, 1, 1'000'000)},

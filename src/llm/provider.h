@@ -34,6 +34,8 @@ struct CompletionRequest {
   std::vector<ChatMessage> messages;  // oldest first; the prompt is the last
   SamplingOptions sampling;
   std::string request_id;  // of the request that started the turn, for the log
+  // Nobody waits for it and nothing goes on from it: it should not push out what turns go on from.
+  bool background = false;
 };
 
 enum class StopReason : std::uint8_t { kStop, kLength };
@@ -66,6 +68,9 @@ class Cancellation {
 // Receives the answer. Called on the executor of the turn, and never blocks.
 using TextSink = std::function<void(std::string_view text)>;
 
+// How much of one text count_tokens() reads at most, where reading it takes its time.
+inline constexpr std::size_t kCountedBytesMax = std::size_t{64} * 1024;
+
 class Provider {
  public:
   virtual ~Provider() = default;
@@ -74,8 +79,10 @@ class Provider {
   virtual const std::vector<std::string>& models() const = 0;
 
   // How many tokens a text has by the tokenizer of one of models() (empty: the default), exactly
-  // but of a very long text; nullopt: the provider has no tokenizer. Callable from every event
-  // loop; does not block.
+  // up to kCountedBytesMax, beyond perhaps from its beginning; nullopt: the provider has no
+  // tokenizer. Callable from every event loop, which it holds up while it computes: for so many
+  // bytes tens of milliseconds, of words without end hundreds. Who counts many texts has a budget
+  // of bytes (chat/token_count.h).
   virtual std::optional<std::size_t> count_tokens(std::string_view model, std::string_view text) {
     static_cast<void>(model);
     static_cast<void>(text);

@@ -13,8 +13,8 @@ export function modelFile(name) {
 }
 
 // One thread: more of them only get into each other's way with so small a model.
-export function llamaFlags(name, { slots = 2, context = 2048, queue, messages } = {}) {
-  const flags = ['--model', 'llama', '--llama-model', modelFile(name), '--llama-threads', '1', '--titles', 'prompt',
+export function llamaFlags(name, { slots = 2, context = 2048, queue, messages, titles = 'prompt' } = {}) {
+  const flags = ['--model', 'llama', '--llama-model', modelFile(name), '--llama-threads', '1', '--titles', titles,
     '--llama-slots', String(slots), '--llama-context', String(context)];
   if (queue !== undefined) flags.push('--llama-queue', String(queue));
   if (messages !== undefined) flags.push('--context-messages', String(messages));

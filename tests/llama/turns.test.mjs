@@ -83,6 +83,25 @@ test('the next turn reads only what is new', async (t) => {
   }
 });
 
+test('a title that the model makes leaves the conversations their memory', async (t) => {
+  const { server, alice } = await llamaServerOfTest(t, 'tiny', { slots: 3, messages: 50, titles: 'auto' });
+  let titled = 0;
+  const firstTurn = async (prompt) => {
+    const { conversation_id: id, usage } = await alice.generate(undefined, prompt, { ...kGreedy, max_tokens: 30 });
+    titled += 1;
+    await until(async () => await metric(server, 'colloquy_background_work_total', { purpose: 'title', outcome: 'done' }) === titled, 'the title to be made');
+    return { id, read: usage.prompt_tokens };
+  };
+  // Each has a slot, and all titles share the third.
+  const conversations = [await firstTurn('What is a train? '.repeat(20)), await firstTurn('What is a ship? '.repeat(20))];
+  for (const { id, read } of conversations) {
+    const before = await promptTokens(server, 'reused');
+    const { usage } = await alice.generate(id, 'And then?', { ...kGreedy, max_tokens: 5 });
+    const reused = await promptTokens(server, 'reused') - before;
+    assert.ok(reused >= read, `${reused} of ${usage.prompt_tokens} tokens were remembered, after ${read}`);
+  }
+});
+
 test('two hundred turns over eight slots all end, and each is its own', async (t) => {
   const { server, alice } = await llamaServerOfTest(t, 'tiny', { slots: 8, context: 512, queue: 200 });
   const prompts = Array.from({ length: 200 }, (_, i) => `Question ${i % 20}`);

@@ -21,9 +21,6 @@ struct LlamaProvider::Shared {
 
 namespace {
 
-// Counting is done on event loops, which must not be held up.
-constexpr std::size_t kCountedBytesMax = std::size_t{64} * 1024;
-
 std::size_t count(const ModelFile& model, std::string_view text) {
   if (text.size() <= kCountedBytesMax) return model.count_tokens(text);
   const auto beginning = cut_utf8(text, kCountedBytesMax);

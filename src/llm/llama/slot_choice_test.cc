@@ -50,5 +50,43 @@ TEST(SlotChoiceTest, BusyPlacesAreNotTaken) {
   EXPECT_EQ(choose_slot({{true, &a, 1}}, {1, 2, 3}), std::nullopt);
 }
 
+TEST(SlotChoiceTest, BackgroundWorkTakesThePlaceWhereItWasDoneLast) {
+  const Tokens title{1, 2, 3};
+  const Tokens other{1, 5};
+  const Tokens conversation{7, 8, 9};
+  const Tokens empty;
+  const std::vector<SlotView> slots{{false, &conversation, 1},
+                                    {false, &title, 4, true},
+                                    {false, &other, 3, true},
+                                    {false, &empty, 0}};
+  EXPECT_EQ(choose_background_slot(slots), 1U);
+}
+
+TEST(SlotChoiceTest, BackgroundWorkWithoutAPlaceTakesAnEmptyOneAndThenTheOldest) {
+  const Tokens title{1, 2, 3};
+  const Tokens a{4, 4};
+  const Tokens b{5, 5};
+  const Tokens empty;
+  EXPECT_EQ(choose_background_slot({{true, &title, 9, true}, {false, &a, 1}, {false, &empty, 2}}),
+            2U);
+  EXPECT_EQ(choose_background_slot({{true, &title, 9, true}, {false, &a, 2}, {false, &b, 1}}), 2U);
+  EXPECT_EQ(choose_background_slot({{true, &title, 9, true}}), std::nullopt);
+}
+
+TEST(SlotChoiceTest, ANewConversationTakesThePlaceOfBackgroundWorkBeforeAnothersMemory) {
+  const Tokens conversation{1, 2, 3};
+  const Tokens title{4, 5, 6};
+  const std::vector<SlotView> slots{{false, &conversation, 1}, {false, &title, 2, true}};
+  EXPECT_EQ(choose_slot(slots, {9, 9}), 1U);
+  EXPECT_EQ(choose_slot(slots, {1, 2, 3, 9}), 0U);
+}
+
+TEST(SlotChoiceTest, OneFreePlaceIsTakenWhateverItRemembers) {
+  const Tokens conversation{1, 2, 3};
+  const Tokens title{4, 5, 6};
+  EXPECT_EQ(choose_background_slot({{false, &conversation, 1}}), 0U);
+  EXPECT_EQ(choose_slot({{false, &title, 1, true}}, {9}), 0U);
+}
+
 }  // namespace
 }  // namespace colloquy::llm

@@ -24,8 +24,10 @@ std::size_t Slots::place(std::shared_ptr<CompletionJob> job, std::vector<Token> 
                          Sampler sampler, std::size_t made_max) {
   std::vector<SlotView> views;
   for (const auto& slot : slots_)
-    views.push_back({slot.job != nullptr, &slot.tokens, slot.used_at});
-  auto& slot = slots_.at(choose_slot(views, prompt).value());
+    views.push_back({slot.job != nullptr, &slot.tokens, slot.used_at, slot.background});
+  const bool background = job->request().background;
+  const auto chosen = background ? choose_background_slot(views) : choose_slot(views, prompt);
+  auto& slot = slots_.at(chosen.value());
   // The last token is always read again: the first of the answer follows from its reading.
   auto kept = std::min(common_prefix(slot.tokens, prompt), prompt.size() - 1);
   auto* memory = llama_get_memory(context_);
@@ -43,6 +45,7 @@ std::size_t Slots::place(std::shared_ptr<CompletionJob> job, std::vector<Token> 
   slot.made = 0;
   slot.made_max = made_max;
   slot.used_at = ++uses_;
+  slot.background = background;
   return kept;
 }
 

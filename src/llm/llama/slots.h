@@ -29,6 +29,7 @@ struct Slot {
   std::size_t made = 0;  // tokens of the answer
   std::size_t made_max = 0;
   std::uint64_t used_at = 0;
+  bool background = false;   // its last job was
   std::int32_t output = -1;  // where in the running batch its logits are; -1: nowhere
 
   bool reading() const { return job && tokens.size() < prompt.size(); }
