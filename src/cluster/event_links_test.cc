@@ -151,6 +151,12 @@ class EventLinksTest : public ::testing::Test {
     }
     return all;
   }
+  // After what came before it, which the reset makes needless: a slow follower does not get it.
+  static bool hears_reset(chat::EventHub::Follower& follower) {
+    auto step = next(follower);
+    while (!step.reset && !step.items.empty()) step = next(follower);
+    return step.reset.has_value();
+  }
   static bool is_quiet(chat::EventHub::Follower& follower) {
     auto step = next(follower, milliseconds(0));
     return !step.reset && step.items.empty();
@@ -215,7 +221,7 @@ TEST_F(EventLinksTest, APlaceThatIsNotKnownAnyMoreIsAReset) {
   nt::ScriptedServer server(
       {speaks({{{kOther, 0}, true}, {told(kAlice, 1)}}), speaks({{{kOther, 5}, false}, {}, true})});
   start({server.url("")});
-  EXPECT_THAT(heard(*alice, 2), ElementsAre("1", "reset"));
+  EXPECT_TRUE(hears_reset(*alice));
   EXPECT_THAT(heard(*bob, 1), ElementsAre("reset"));
 }
 
@@ -223,7 +229,7 @@ TEST_F(EventLinksTest, AnotherProcessAtTheAddressIsAReset) {
   nt::ScriptedServer server(
       {speaks({{{kOther, 0}, true}, {told(kAlice, 1)}}), speaks({{{kThird, 0}, true}, {}, true})});
   start({server.url("")});
-  EXPECT_THAT(heard(*alice, 2), ElementsAre("1", "reset"));
+  EXPECT_TRUE(hears_reset(*alice));
 }
 
 TEST_F(EventLinksTest, AProcessThatHasSaidItsEndIsFollowedByAnotherWithoutAReset) {
@@ -267,7 +273,7 @@ TEST_F(EventLinksTest, AServerThatDoesNotAnswerAnyMoreIsAResetOnce) {
   options.link.lost_after = milliseconds(30);
   nt::ScriptedServer server({speaks({{{kOther, 0}, true}, {told(kAlice, 1)}}), hangs_up()});
   start({server.url("")});
-  EXPECT_THAT(heard(*alice, 2), ElementsAre("1", "reset"));
+  EXPECT_TRUE(hears_reset(*alice));
   auto calls = server.connections();
   until([&] { return server.connections() > calls + 5; });
   EXPECT_TRUE(is_quiet(*alice));
