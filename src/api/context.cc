@@ -11,18 +11,6 @@
 namespace colloquy::api {
 namespace {
 
-std::string_view role_name(llm::Role role) {
-  switch (role) {
-    case llm::Role::kSystem:
-      return "system";
-    case llm::Role::kUser:
-      return "user";
-    case llm::Role::kAssistant:
-      return "assistant";
-  }
-  return "user";
-}
-
 std::string_view part_name(chat::ContextPart part) {
   switch (part) {
     case chat::ContextPart::kSystemPrompt:
@@ -49,7 +37,7 @@ std::string_view reason_name(chat::LeftOutReason reason) {
 
 void write_given(JsonWriter& json, const chat::ContextMessage& message) {
   json.begin_object();
-  json.key("role").string(role_name(message.role));
+  json.key("role").string(llm::role_name(message.role));
   json.key("content").string(message.content);
   json.key("source").string(part_name(message.part));
   if (message.id) json.key("message_id").uuid(message.id->uuid());

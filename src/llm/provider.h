@@ -15,6 +15,19 @@ namespace colloquy::llm {
 
 enum class Role : std::uint8_t { kSystem, kUser, kAssistant };
 
+// As endpoints and chat templates know it; ends with a NUL.
+constexpr std::string_view role_name(Role role) {
+  switch (role) {
+    case Role::kSystem:
+      return "system";
+    case Role::kUser:
+      return "user";
+    case Role::kAssistant:
+      return "assistant";
+  }
+  return "user";
+}
+
 struct ChatMessage {
   Role role = Role::kUser;
   std::string content;

@@ -11,23 +11,11 @@
 namespace colloquy::llm {
 namespace {
 
-const char* name_of(Role role) {
-  switch (role) {
-    case Role::kSystem:
-      return "system";
-    case Role::kUser:
-      return "user";
-    case Role::kAssistant:
-      return "assistant";
-  }
-  return "user";
-}
-
 std::string apply_template(const ModelFile& model, const std::vector<ChatMessage>& messages) {
   std::vector<llama_chat_message> chat;
   std::size_t bytes = 0;
   for (const auto& message : messages) {
-    chat.push_back({name_of(message.role), message.content.c_str()});
+    chat.push_back({role_name(message.role).data(), message.content.c_str()});
     bytes += message.content.size() + 64;
   }
   std::string text(2 * bytes + 256, '\0');

@@ -5,18 +5,6 @@
 namespace colloquy::llm {
 namespace {
 
-std::string_view role_name(Role role) {
-  switch (role) {
-    case Role::kSystem:
-      return "system";
-    case Role::kAssistant:
-      return "assistant";
-    case Role::kUser:
-      break;
-  }
-  return "user";
-}
-
 void append_paragraph(std::string& text, const std::string& more) {
   if (!text.empty()) text += "\n\n";
   text += more;
