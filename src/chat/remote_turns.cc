@@ -120,7 +120,7 @@ Task<RemoteTurns::Joined> RemoteTurns::await_open(std::shared_ptr<Remote> remote
     {
       std::scoped_lock lock(mutex_);
       if (remote->state == PeerState::kRunning) {
-        co_return Joined{PeerState::kRunning, std::move(generation)};
+        co_return Joined{PeerState::kRunning, generation};
       }
       if (remote->state) co_return Joined{*remote->state, nullptr};
       ticket = remote->opened.ticket();

@@ -311,7 +311,7 @@ void SavePartial::apply(WriteGroup& group) {
     encode(*record, encoded_);
     group.put_message(id_, reply_.id, encoded_);
   }
-  set_result(bool{running});
+  set_result(running);
 }
 
 UpdateConversation::UpdateConversation(const UserId& user, ConversationId id,
