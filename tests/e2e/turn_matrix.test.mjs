@@ -69,6 +69,8 @@ describe('a turn whose client is cut off', () => {
           assert.equal(heard.at(-1).name, 'done');
           assert.deepEqual(heard.at(-1).data.message, saved);
         }
+        // In tables the conversation's count follows its answer.
+        await until(async () => (await here.conversation(turn.id)).conversation.message_count === 2, 'the turn to be counted');
         const [one, other] = await Promise.all([here.conversation(turn.id), elsewhere.conversation(turn.id)]);
         assert.deepEqual(one, other);
         assert.deepEqual(one.messages.at(-1), saved);
