@@ -219,6 +219,10 @@ bool VerificationKey::verify(Algorithm algorithm, std::string_view text,
       return verify_digest(public_key_.get(), algorithm, text, signature);
     case Algorithm::kRs256:
     case Algorithm::kPs256:
+      // RFC 8017, 8.1.2 and 8.2.2, step 1. OpenSSL takes one whose leading zero is left out.
+      if (signature.size() != static_cast<std::size_t>(EVP_PKEY_get_size(public_key_.get()))) {
+        return false;
+      }
       return verify_digest(public_key_.get(), algorithm, text, signature);
   }
   return false;

@@ -84,6 +84,14 @@ TEST(VerificationKeyTest, EveryChangedBitAndEveryOtherLengthIsRefused) {
   }
 }
 
+TEST(VerificationKeyTest, Ps256RefusesASignatureWithoutItsLeadingZero) {
+  std::string signature;
+  do signature = rsa_key().sign("PS256", "text");  // salted: one of 256 begins with a zero
+  while (signature.front() != '\0');
+  EXPECT_TRUE(public_rsa().verify(Algorithm::kPs256, "text", signature));
+  EXPECT_FALSE(public_rsa().verify(Algorithm::kPs256, "text", signature.substr(1)));
+}
+
 TEST(VerificationKeyTest, Es256RefusesTheDerForm) {
   EXPECT_FALSE(public_ec().verify(Algorithm::kEs256, "text", ec_key().sign_der("text")));
 }
