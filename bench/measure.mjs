@@ -7,16 +7,20 @@ import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureBackup } from './backup.mjs';
 import { measureDynamodb } from './dynamodb.mjs';
+import { measureEncryption } from './encryption.mjs';
+import { measureFiles } from './files.mjs';
 import { measureFlat } from './flat.mjs';
 import { measureLlama } from './llama.mjs';
 import { measureMemory } from './memory.mjs';
 import { load, measure, removeFolder, Server, temporaryFolder } from './processes.mjs';
 import { readTarget } from './targets.mjs';
+import { measureSearch } from './search.mjs';
 import { measureTurns } from './turns.mjs';
 import { medians, ms, ratio, table, whole } from './table.mjs';
 
-const kSections = ['reads', 'writes', 'first-token', 'flat', 'memory', 'turns', 'dynamodb', 'llama'];
+const kSections = ['reads', 'writes', 'first-token', 'flat', 'memory', 'turns', 'files', 'dynamodb', 'llama', 'search', 'backup', 'encryption'];
 const kPrompt = 'What did we say about the weather?';
 const kMessage = JSON.stringify({ content: 'Words of a user, about as many as a user types. '.repeat(4) });
 
@@ -55,7 +59,8 @@ const bench = {
     const sync = medians(probes);
     return `${ms(sync.p50_us)} / ${ms(sync.p99_us)}`;
   },
-  start: (data) => Server.start(bench.server, ['serve', '--data', data, ...bench.serverFlags]),
+  // Without an index, but where search is measured: making it would be measured with everything else.
+  start: (data, more = ['--search', 'off']) => Server.start(bench.server, ['serve', '--data', data, ...bench.serverFlags, ...more]),
 };
 
 const started = Date.now();
@@ -200,6 +205,10 @@ if (sections.some((section) => ['reads', 'writes', 'first-token'].includes(secti
 if (sections.includes('flat')) await measureFlat(bench, root, note);
 if (sections.includes('memory')) await measureMemory(bench, root, note);
 if (sections.includes('turns')) await measureTurns(bench, root, note);
+if (sections.includes('files')) await measureFiles(bench, root, note);
 if (sections.includes('dynamodb')) await measureDynamodb(bench, root, note);
 if (sections.includes('llama')) await measureLlama(bench, root, note);
+if (sections.includes('search')) await measureSearch(bench, root, note);
+if (sections.includes('backup')) await measureBackup(bench, root, note);
+if (sections.includes('encryption')) await measureEncryption(bench, root, note);
 note('done');

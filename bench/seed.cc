@@ -7,6 +7,7 @@
 // again on the same folder, with another --prefix of the users' names.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -31,6 +32,7 @@ struct Settings {
   std::size_t messages = 20;
   std::size_t content_bytes = 200;
   std::size_t targets_limit = 4096;
+  std::size_t words = 0;  // made-up ones, the first the most common; 0: a few of English
 };
 
 constexpr std::size_t kWritesAtOnce = 1000;
@@ -46,6 +48,17 @@ std::string make_content(std::mt19937_64& random, std::size_t bytes) {
   while (content.size() < bytes) content += kWords[random() % kWords.size()] + " ";
   content.resize(bytes);
   content.back() = '.';
+  return content;
+}
+
+// Words w0, w1, … as often as a language's: the n-th about 1/n times as often as the first.
+std::string make_numbered(std::mt19937_64& random, std::size_t bytes, std::size_t words) {
+  std::uniform_real_distribution<double> share(0, std::log(static_cast<double>(words)));
+  std::string content;
+  while (content.size() < bytes) {
+    auto number = static_cast<std::size_t>(std::exp(share(random))) - 1;
+    content += "w" + std::to_string(number) + " ";
+  }
   return content;
 }
 
@@ -98,7 +111,9 @@ class Seeder {
       store::NewMessage message;
       bool asks = number / settings_.conversations % 2 == 0;
       message.role = asks ? store::Role::kUser : store::Role::kAssistant;
-      message.content = make_content(random, settings_.content_bytes);
+      message.content = settings_.words == 0
+                            ? make_content(random, settings_.content_bytes)
+                            : make_numbered(random, settings_.content_bytes, settings_.words);
       co_await store_.append_message(user_of(conversation), made_[conversation], std::move(message),
                                      std::nullopt);
     }
@@ -158,6 +173,7 @@ int main(int argc, char** argv) {
   flags.add_option("--conversations", settings.conversations)->check(CLI::PositiveNumber);
   flags.add_option("--messages", settings.messages, "Of each conversation.");
   flags.add_option("--content-bytes", settings.content_bytes)->check(CLI::PositiveNumber);
+  flags.add_option("--words", settings.words, "Of how many made-up words the messages are.");
   flags.add_option("--targets-limit", settings.targets_limit)->check(CLI::PositiveNumber);
   return colloquy::bench::run_program(flags, argc, argv, [&] { colloquy::bench::run(settings); });
 }

@@ -1,4 +1,4 @@
-# The compiler's settings and the two functions that every folder uses.
+# The compiler's settings and the functions that every folder uses.
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -36,6 +36,18 @@ function(colloquy_library name)
   target_link_libraries(colloquy_${name} PUBLIC ${LIB_USES})
 endfunction()
 
+# Code of tests is compiled often and runs little: with its coroutines, optimizing takes longer than it saves.
+function(colloquy_unoptimized target)
+  target_compile_options(${target} PRIVATE -O0)
+endfunction()
+
+# Tells the thread sanitizer, in a program built for it, what it does not see (base/testing/thread_sanitizer.cc).
+function(colloquy_suppressions program)
+  if(COLLOQUY_SANITIZE STREQUAL "thread")
+    target_sources(${program} PRIVATE ${PROJECT_SOURCE_DIR}/src/base/testing/thread_sanitizer.cc)
+  endif()
+endfunction()
+
 # colloquy_test(<name> SOURCES … USES …): one GoogleTest program, registered with ctest.
 function(colloquy_test name)
   if(NOT COLLOQUY_TESTS)
@@ -47,6 +59,8 @@ function(colloquy_test name)
   endif()
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE ${TEST_USES} GTest::gmock GTest::gtest_main)
+  colloquy_unoptimized(${name})
+  colloquy_suppressions(${name})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT})
 endfunction()

@@ -7,9 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "backup_command.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "keys_command.h"
 #include "migrate_command.h"
+#include "restore_tables_command.h"
 #include "serve.h"
 #include "tables_command.h"
 
@@ -26,6 +29,11 @@ constexpr const char* kHelp =
     "  colloquy migrate …    move all conversations from one store into another\n"
     "  colloquy tables create|check|describe …\n"
     "                        make the tables in DynamoDB, or compare them with what they must be\n"
+    "  colloquy keys create|create-table|rotate …\n"
+    "                        make a master key or the table of users' keys, or wrap them anew\n"
+    "  colloquy backup …     back up the embedded store, while a server runs on it or not\n"
+    "  colloquy restore …    make a data folder, or new tables, as the store was at any second\n"
+    "  colloquy verify …     prove that a backup can be restored\n"
     "  colloquy settings     print every setting as Markdown\n"
     "  colloquy --version    print the version\n"
     "\n"
@@ -54,6 +62,29 @@ int run_tables(const Arguments& arguments) {
   return command ? colloquy::run_tables(*command, std::cout) : EXIT_SUCCESS;
 }
 
+int run_keys(const Arguments& arguments) {
+  auto command = colloquy::config::parse_keys(arguments, Environment::of_process(), std::cout);
+  return command ? colloquy::run_keys(*command, std::cout) : EXIT_SUCCESS;
+}
+
+int run_backup(const Arguments& arguments) {
+  auto config = colloquy::config::parse_backup(arguments, Environment::of_process(), std::cout);
+  return config ? colloquy::back_up(*config, std::cout) : EXIT_SUCCESS;
+}
+
+int run_restore(const Arguments& arguments) {
+  auto config = colloquy::config::parse_restore(arguments, Environment::of_process(), std::cout);
+  if (!config) return EXIT_SUCCESS;
+  bool tables = config->store == colloquy::config::StoreKind::kDynamoDb;
+  return tables ? colloquy::restore_tables(*config, std::cout)
+                : colloquy::restore_backup(*config, std::cout);
+}
+
+int run_verify(const Arguments& arguments) {
+  auto config = colloquy::config::parse_verify(arguments, Environment::of_process(), std::cout);
+  return config ? colloquy::verify_backup(*config, std::cout) : EXIT_SUCCESS;
+}
+
 int print(const std::string& text) {
   std::cout << text;
   return EXIT_SUCCESS;
@@ -71,6 +102,10 @@ int run(const Arguments& arguments) {
       {"token", run_token},
       {"migrate", run_migrate},
       {"tables", run_tables},
+      {"keys", run_keys},
+      {"backup", run_backup},
+      {"restore", run_restore},
+      {"verify", run_verify},
       {"settings", [](const Arguments&) { return print(colloquy::config::settings_markdown()); }},
       {"--version", [](const Arguments&) { return print("colloquy " COLLOQUY_VERSION "\n"); }},
       {"--help", [](const Arguments&) { return print(kHelp); }},

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "backup/restore.h"
 #include "base/error.h"
 #include "migrate/mover.h"
 #include "migrate/source_tables.h"
@@ -94,6 +95,7 @@ class Migration {
     }
     bool make = how == store::RocksDbTransfer::Open::kOrNew;
     if (make) std::filesystem::create_directories(place.folder);
+    backup::require_restored(place.folder);
     auto folder = (std::filesystem::path(place.folder) / "store").string();
     return std::make_unique<store::RocksDbTransfer>(folder, how, clock_, ids_);
   }

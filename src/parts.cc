@@ -1,5 +1,7 @@
 #include "parts.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -10,6 +12,7 @@
 
 #include "auth/jwks.h"
 #include "base/error.h"
+#include "files/file_system.h"
 #include "http/tls_context.h"
 #include "llm/demo/demo_provider.h"
 #include "llm/openai/openai_provider.h"
@@ -17,6 +20,7 @@
 #include "llm/llama/llama_provider.h"
 #endif
 #include "net/url.h"
+#include "telemetry/log.h"
 
 namespace colloquy {
 namespace {
@@ -58,6 +62,74 @@ std::unique_ptr<llm::Provider> make_llama(const ServeConfig& config, telemetry::
                     " llama: this program was built without it (CMake's COLLOQUY_LLAMA)");
 }
 #endif
+
+// Both without links, "." and "..".
+bool is_within(const std::filesystem::path& inner, const std::filesystem::path& outer) {
+  const auto relative = inner.lexically_relative(outer);
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+// A user's folder must be nothing of ours, whatever the user is called: no key is to be read as a
+// file, and nothing of the store's to be replaced by one.
+void check_apart(const std::filesystem::path& files, const ServeConfig& config) {
+  namespace fs = std::filesystem;
+  const auto theirs = fs::weakly_canonical(fs::absolute(files));
+  const auto data = fs::weakly_canonical(fs::absolute(config.data));
+  const auto refuse = [&data](const fs::path& ours) {
+    throw Error(ErrorCode::kInvalid, "must be a folder apart from the server's own " +
+                                         ours.string() + ", such as " + (data / "files").string());
+  };
+  std::vector<std::string> folders{config.data, config.backup_to, config.encryption.keyring};
+  std::vector<std::string> all{config.token_key_file,
+                               config.cluster_key_file,
+                               config.tls_cert,
+                               config.tls_key,
+                               config.encryption.master_key_file,
+                               is_url(config.jwks) ? "" : config.jwks};
+  all.insert(all.end(), folders.begin(), folders.end());
+  for (const auto& ours : all) {
+    if (ours.empty()) continue;
+    const auto found = fs::weakly_canonical(fs::absolute(ours));
+    if (is_within(found, theirs)) refuse(found);
+  }
+  for (const auto* name : {"store", "search"}) folders.push_back((data / name).string());
+  for (const auto& ours : folders) {
+    if (ours.empty() || ours == config.data) continue;
+    const auto found = fs::weakly_canonical(fs::absolute(ours));
+    if (is_within(theirs, found)) refuse(found);
+  }
+}
+
+// What the store is to have left on the same file system is not for files.
+std::size_t kept_for_store(const std::filesystem::path& files, const ServeConfig& config) {
+  if (config.store != config::StoreKind::kRocksDb) return 0;
+  struct stat theirs {};
+  struct stat ours {};
+  const bool known = ::stat(files.c_str(), &theirs) == 0 && ::stat(config.data.c_str(), &ours) == 0;
+  return known && theirs.st_dev == ours.st_dev ? config.min_free_disk_bytes : 0;
+}
+
+std::unique_ptr<files::UserFiles> open_files_in(const std::string& folder,
+                                                const ServeConfig& config,
+                                                keyring::Keyring* keyring, const Clock& clock,
+                                                IdSource& ids, telemetry::Metrics& metrics) {
+  files::UserFilesOptions options;
+  options.folder = folder;
+  options.unique = ids.next(clock.now_ms()).to_string();
+  options.quota = {config.files_quota_bytes, config.files_quota_count};
+  options.max_file_bytes = config.max_file_bytes;
+  options.threads = config.files_threads;
+  options.keyring = keyring;
+  options.encrypt = config.encrypt_files;
+  std::unique_ptr<files::UserFiles> opened;
+  for_setting(config.sources.of("files") + " \"" + folder + "\"", [&] {
+    std::filesystem::create_directories(folder);
+    options.min_free_bytes = config.files_min_free_bytes + kept_for_store(folder, config);
+    opened = std::make_unique<files::UserFiles>(std::move(options), files::linux_file_system(),
+                                                clock, metrics);
+  });
+  return opened;
+}
 
 Task<std::string> fetch_key_set(std::shared_ptr<net::HttpClient> client, std::string url) {
   net::HttpRequest request;
@@ -166,6 +238,28 @@ std::shared_ptr<auth::KeySet> make_key_set(const ServeConfig& config, const Cloc
   }
   auto fetch = [client = std::move(client), place] { return fetch_key_set(client, place); };
   return std::make_shared<auth::FetchedKeySet>(fetch, clock);
+}
+
+std::unique_ptr<files::UserFiles> open_files(const ServeConfig& config, keyring::Keyring* keyring,
+                                             const Clock& clock, IdSource& ids,
+                                             telemetry::Metrics& metrics) {
+  if (config.files == "off") return nullptr;
+  const bool is_given = !config.files.empty();
+  std::string folder = config.files;
+  if (!is_given && config.store == config::StoreKind::kRocksDb) {
+    folder = (std::filesystem::path(config.data) / "files").string();
+  }
+  if (folder.empty()) return nullptr;
+  for_setting(config.sources.of("files") + " \"" + folder + "\"",
+              [&] { check_apart(folder, config); });
+  try {
+    return open_files_in(folder, config, keyring, clock, ids, metrics);
+  } catch (const ConfigError& error) {
+    if (is_given) throw;
+    // Nobody has asked for any, and all else works without them.
+    telemetry::log_warning("files.none", {{"detail", error.what()}});
+    return nullptr;
+  }
 }
 
 std::vector<auth::Algorithm> algorithms_of(const ServeConfig& config) {

@@ -15,7 +15,9 @@
 #include "auth/token_key.h"
 #include "auth/verification_key.h"
 #include "base/clock.h"
+#include "base/ids.h"
 #include "config/config.h"
+#include "files/user_files.h"
 #include "llm/provider.h"
 #include "net/http_client.h"
 #include "telemetry/metrics.h"
@@ -44,6 +46,13 @@ std::string issuer_of(std::string_view setting);
 
 // The files of --tls-cert and --tls-key can be used together.
 void check_tls_files(const config::ServeConfig& config);
+
+// The folder of --files, made where it is missing; null where none are kept: with "off", with
+// tables, and, told in the log, where none was given and the default cannot be used. `keyring`: of
+// encrypted ones, null where nothing is encrypted; it outlives the files.
+std::unique_ptr<files::UserFiles> open_files(const config::ServeConfig& config,
+                                             keyring::Keyring* keyring, const Clock& clock,
+                                             IdSource& ids, telemetry::Metrics& metrics);
 
 // The key of the embedded default's tokens, if there is one already; nothing is made.
 template <class Config>  // ServeConfig or TokenConfig

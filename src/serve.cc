@@ -26,20 +26,30 @@
 #include "auth/token_authenticator.h"
 #include "auth/token_key.h"
 #include "auth/user_id.h"
+#include "backup/restore.h"
 #include "chat/background_model.h"
 #include "chat/context_builder.h"
 #include "chat/conversations.h"
 #include "chat/event_hub.h"
+#include "chat/expiry_news.h"
 #include "chat/observed_store.h"
 #include "chat/summaries.h"
 #include "chat/titles.h"
 #include "chat/turns.h"
 #include "cluster/owner.h"
+#include "encryption.h"
+#include "erase/eraser.h"
+#include "files/user_files.h"
 #include "http/server.h"
 #include "llm/provider.h"
 #include "net/http_client.h"
 #include "other_servers.h"
 #include "parts.h"
+#include "run_to_end.h"
+#include "running_backup.h"
+#include "search/index_files.h"
+#include "search/indexed_search.h"
+#include "search/scanning_search.h"
 #include "store/dynamodb/dynamodb_store.h"
 #include "store/rocksdb/rocksdb_store.h"
 #include "tables_access.h"
@@ -61,6 +71,10 @@ constexpr auto kTellingBound = milliseconds(1'000);
 constexpr auto kBackgroundBound = milliseconds(2'000);
 // How long the event loops may take to run dry after that.
 constexpr auto kLoopsBound = milliseconds(5'000);
+// How long a step of erasing a user may take.
+constexpr auto kEraserBound = milliseconds(8'000);
+// How long the last of what was committed may take into the backup.
+constexpr auto kBackupBound = milliseconds(5'000);
 // Of the embedded store, unless the settings say otherwise.
 constexpr auto kPartialSaveInterval = milliseconds(1'000);
 // How much longer than a turn its lease is, and a little more.
@@ -72,6 +86,7 @@ class ServerProcess {
  public:
   ServerProcess(const ServeConfig& config, const std::string& version) : config_(config) {
     check_tls_files(config);
+    check_backup_target(config);
     http_client_ = make_http_client(config);
     provider_ = make_provider(config, http_client_, metrics_);
     key_set_ = make_key_set(config, clock_, http_client_);
@@ -82,19 +97,32 @@ class ServerProcess {
       others_ = std::make_unique<OtherServers>(config, instance_, clock_, metrics_);
     }
     if (config.store == config::StoreKind::kDynamoDb) find_tables();
+    if (encrypts()) find_keys();
 
     make_data_folder();
     make_authenticator();
     open_store();
+    encrypt_store();
+    if (embedded_ != nullptr) follow_embedded();
+    files_ =
+        open_files(config, encryption_ ? &encryption_->keyring() : nullptr, clock_, ids_, metrics_);
     make_chat();
+    make_eraser();
     make_api(version);
   }
+
+  ~ServerProcess() { expiry_news_.forget(); }
 
   void start(std::ostream& out) {
     stop_on_signal();
     admin_server_->start();
     server_->start();
     if (others_) others_->start(control_.get_executor());
+    asio::co_spawn(control_, erase::Eraser::run(eraser_), asio::detached);
+    if (mark_watch_) {
+      asio::co_spawn(control_, mark_watch_->run([this](auto& keyring) { end_plain(keyring); }),
+                     asio::detached);
+    }
     announce(out);
     for (auto& loop : loops_) {
       threads_.emplace_back([&loop] { loop->run(); });
@@ -104,13 +132,48 @@ class ServerProcess {
 
   int run() {
     control_.run();
-    return EXIT_SUCCESS;
+    return exit_code_;
   }
 
  private:
   bool accepts_own_tokens() const {
     const auto& names = config_.auth_algorithms;
     return config_.jwks.empty() || std::find(names.begin(), names.end(), "HS256") != names.end();
+  }
+
+  bool encrypts() const { return config_.encryption.kind != config::EncryptionKind::kOff; }
+  bool searches() const { return config_.search && !encrypts(); }
+
+  void find_keys() {
+    if (!tables_) check_keyring_apart(config_);
+    if (tables_) require_keys_table(config_.encryption, tables_->client(), control_);
+    keys_ = std::make_unique<KeysAccess>(config_.encryption, config_.sources, config_.dynamodb,
+                                         tables_ ? &tables_->client() : nullptr, clock_,
+                                         control_.get_executor());
+  }
+
+  void encrypt_store() {
+    texts_ = store_.get();
+    if (!encrypts()) {
+      require_plain(*store_, control_);
+      if (tables_) mark_watch_ = std::make_unique<MarkWatch>(*store_);
+      return;
+    }
+    encryption_ =
+        std::make_unique<Encryption>(*keys_, *store_, *sealed_writes_, *intake_, clock_, control_);
+    texts_ = &encryption_->store();
+    intake_ = &encryption_->store();
+  }
+
+  // What is written here from now on would be plain, and what others write nobody here could read.
+  void end_plain(const std::string& keyring) {
+    telemetry::log_error("encryption.missing",
+                         {{"detail", "another server has encrypted the store with the keyring " +
+                                         keyring + ": this one needs --encryption too"}});
+    exit_code_ = EXIT_FAILURE;
+    eraser_->stop();
+    gate_.admit_until(erase::UserGate::Time::min());
+    std::raise(SIGTERM);
   }
 
   void make_data_folder() {
@@ -159,21 +222,70 @@ class ServerProcess {
     options.tables = table_names(config_.dynamodb);
     options.owner = cluster::owner_text(instance_, config_.advertise);
     options.updated_index = config_.dynamodb.updated_index;
+    options.sealed_contents = encrypts();
     options.longest_turn =
         std::chrono::duration_cast<std::chrono::seconds>(config_.turn_timeout) + kLeaseMargin;
     options.sweep_interval = config_.dynamodb_sweep_interval;
     options.background = control_.get_executor();
-    store_ = std::make_unique<store::DynamoDbStore>(std::move(options), tables_->client(), clock_,
-                                                    ids_, metrics_);
+    options.retention_seconds = retention_seconds();
+    options.removal_rate = config_.removal_rate;
+    options.on_expired = tell_expired();
+    auto store = std::make_unique<store::DynamoDbStore>(std::move(options), tables_->client(),
+                                                        clock_, ids_, metrics_);
+    prepare_tables(*store, tables_->client(), control_);
+    sealed_writes_ = store.get();
+    intake_ = store.get();
+    erasures_ = store.get();
+    store_ = std::move(store);
+    if (searches()) {
+      search_ = std::make_unique<search::ScanningSearch>(*store_, clock_, metrics_);
+    }
+  }
+
+  std::optional<std::int64_t> retention_seconds() const {
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config_.retention).count();
+    return seconds > 0 ? std::optional<std::int64_t>(seconds) : std::nullopt;
+  }
+
+  std::function<void(const UserId&, ConversationId)> tell_expired() {
+    return [this](const UserId& user, ConversationId id) { expiry_news_.expired(user, id); };
   }
 
   void open_embedded() {
+    backup::require_restored(config_.data);
     store::RocksDbOptions options;
     options.path = (std::filesystem::path(config_.data) / "store").string();
     options.block_cache_bytes = config_.block_cache_bytes;
     options.min_free_disk_bytes = config_.min_free_disk_bytes;
     options.write_queue_limit = config_.write_queue;
-    store_ = store::RocksDbStore::open(std::move(options), clock_, ids_, metrics_);
+    options.retention_seconds = retention_seconds();
+    options.removal_rate = config_.removal_rate;
+    options.on_expired = tell_expired();
+    options.keep_log = !config_.backup_to.empty();
+    options.drop_kept_log = config_.backup_to.empty();
+    options.keep_changes = searches();
+    options.sealed_contents = encrypts();
+    auto opened = store::RocksDbStore::open(std::move(options), clock_, ids_, metrics_);
+    embedded_ = opened.get();
+    sealed_writes_ = opened.get();
+    intake_ = opened.get();
+    erasures_ = opened.get();
+    store_ = std::move(opened);
+  }
+
+  // Once the store is known to be one that this server may open: nothing of a start that is refused
+  // stays.
+  void follow_embedded() {
+    backup_ = std::make_unique<RunningBackup>(config_, *embedded_, clock_, ids_, metrics_);
+    search::IndexOptions index;
+    index.folder = (std::filesystem::path(config_.data) / "search").string();
+    index.min_free_disk_bytes = config_.min_free_disk_bytes;
+    if (!searches()) {
+      search::index_files::remove_all(index.folder);
+      return;
+    }
+    search_ = std::make_unique<search::IndexedSearch>(std::move(index), *embedded_,
+                                                      embedded_->change_feed(), clock_, metrics_);
   }
 
   void make_chat() {
@@ -189,17 +301,20 @@ class ServerProcess {
     options.max_tokens_default = config_.max_tokens_default;
     options.max_content_bytes = config_.max_content_bytes;
     options.max_turns = config_.max_turns;
+    options.temporary_ttl_seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(config_.temporary_ttl).count();
     options.turn_timeout = config_.turn_timeout;
     options.partial_save_interval = config_.partial_save_interval.value_or(
         config_.store == config::StoreKind::kRocksDb ? kPartialSaveInterval : milliseconds(0));
     events_ = std::make_unique<chat::EventHub>(ids_.next(clock_.now_ms()).to_string(), metrics_);
     if (others_) others_->tell_events_of(*events_);
-    observed_ = std::make_unique<chat::ObservedStore>(*store_);
+    observed_ = std::make_unique<chat::ObservedStore>(*texts_);
     contexts_ = std::make_unique<chat::ContextBuilder>(*observed_, *provider_, options);
     background_ = std::make_unique<chat::BackgroundModel>(*provider_, metrics_);
     titles_ = std::make_unique<chat::Titles>(*observed_, *background_);
     summaries_ = std::make_unique<chat::Summaries>(*observed_, *contexts_, *background_);
     observed_->add(*events_);
+    expiry_news_.tell(*events_);
     bool model_titles =
         config_.titles == config::Titles::kModel ||
         (config_.titles == config::Titles::kAuto && config_.model != config::ModelKind::kDemo);
@@ -216,12 +331,42 @@ class ServerProcess {
         others_ ? &others_->for_turns() : nullptr);
   }
 
+  // Users whose erasure was cut short may not write until it has ended.
+  void make_eraser() {
+    erase::EraserParts parts{*erasures_, gate_, files_.get(), search_.get()};
+    if (backup_ && !config_.backup_to.empty()) {
+      parts.note = [this](const store::ErasedUser& erased) { backup_->note_erased(erased); };
+    }
+    parts.quiet = [this](const UserId& user) { turns_->cancel_all(user); };
+    if (encryption_) parts.keys = &encryption_->keyring();
+    eraser_ = std::make_shared<erase::Eraser>(std::move(parts), metrics_);
+    run_to_end(control_, eraser_->look());
+    control_.restart();
+  }
+
   void make_api(const std::string& version) {
-    api::Services services{
-        *conversations_,       *turns_,         *contexts_, *events_, *store_,  *authenticator_,
-        *request_limiter_,     *token_limiter_, clock_,     ids_,     metrics_, version,
-        config_.write_timeout, std::nullopt};
+    api::Services services{*conversations_,
+                           *turns_,
+                           *contexts_,
+                           *events_,
+                           *texts_,
+                           *intake_,
+                           *authenticator_,
+                           *request_limiter_,
+                           *token_limiter_,
+                           clock_,
+                           ids_,
+                           metrics_,
+                           version,
+                           config_.write_timeout,
+                           config_.max_content_bytes,
+                           std::nullopt};
+    services.max_import_bytes = config_.max_import_bytes;
+    services.search = search_.get();
     if (others_) services.cluster.emplace(others_->member());
+    services.files = files_.get();
+    services.gate = &gate_;
+    services.eraser = eraser_.get();
     api_ = std::make_unique<api::Api>(
         services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
     auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",
@@ -251,6 +396,9 @@ class ServerProcess {
     options.tls_key_file = config_.tls_key;
     options.limits = {config_.max_header_bytes, config_.max_body_bytes,  config_.max_connections,
                       config_.idle_timeout,     config_.request_timeout, config_.write_timeout};
+    options.streamed_body = [this](const http::Request& request) {
+      return api_->streamed_body_bytes(request);
+    };
     std::vector<asio::io_context*> loops;
     for (auto& loop : loops_) loops.push_back(loop.get());
     for_setting(config_.sources.of("listen"), [&] {
@@ -311,6 +459,8 @@ class ServerProcess {
 
   Task<> stop() {
     server_->stop_accepting();
+    eraser_->stop();
+    if (mark_watch_) mark_watch_->stop();
     co_await turns_->drain(config_.shutdown_timeout);
     events_->close();
     if (others_) co_await others_->stop_following();
@@ -329,7 +479,10 @@ class ServerProcess {
     guards_.clear();
     co_await wait_for_loops();
     for (auto& thread : threads_) thread.join();
-    bool closed = co_await store_->close();
+    bool erased = co_await eraser_->wait_until_ended(kEraserBound);
+    if (mark_watch_) co_await mark_watch_->wait_until_ended(kEraserBound);
+    bool shipped = erased && (!backup_ || backup_->stop(kBackupBound));
+    bool closed = co_await store_->close() && shipped;
     telemetry::log_info("server.stopped");
     if (!closed) {
       telemetry::stop_log();
@@ -369,6 +522,7 @@ class ServerProcess {
   }
 
   const ServeConfig& config_;
+  int exit_code_ = EXIT_SUCCESS;
   SystemClock clock_;
   RandomIdSource ids_;
   const std::string instance_ = ids_.next(clock_.now_ms()).to_string();  // this process
@@ -383,7 +537,18 @@ class ServerProcess {
   std::optional<auth::TokenKey> token_key_;
   std::unique_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<TablesAccess> tables_;
+  chat::ExpiryNews expiry_news_;  // the store's, of its own thread
   std::unique_ptr<store::Store> store_;
+  store::RocksDbStore* embedded_ = nullptr;       // the store; null: tables
+  store::SealedWrites* sealed_writes_ = nullptr;  // the store
+  store::Intake* intake_ = nullptr;               // the store, or what encrypts
+  store::Erasures* erasures_ = nullptr;           // the store
+  std::unique_ptr<KeysAccess> keys_;
+  std::unique_ptr<Encryption> encryption_;
+  std::unique_ptr<MarkWatch> mark_watch_;  // where others may encrypt what this server does not
+  store::Store* texts_ = nullptr;          // the store, or what encrypts
+  std::unique_ptr<RunningBackup> backup_;
+  std::unique_ptr<search::Search> search_;
   std::unique_ptr<llm::Provider> provider_;
   std::unique_ptr<chat::Conversations> conversations_;
   std::unique_ptr<chat::EventHub> events_;
@@ -396,6 +561,9 @@ class ServerProcess {
   std::unique_ptr<api::RateLimiter> request_limiter_;
   std::unique_ptr<OtherServers> others_;
   std::unique_ptr<chat::Turns> turns_;
+  std::unique_ptr<files::UserFiles> files_;
+  erase::UserGate gate_;
+  std::shared_ptr<erase::Eraser> eraser_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::Server> admin_server_;

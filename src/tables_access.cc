@@ -28,6 +28,13 @@ net::HttpClient::Options client_options() {
   return options;
 }
 
+std::string endpoint_of(const config::DynamoDbConfig& config, const std::string& region) {
+  if (!config.endpoint.empty()) return config.endpoint;
+  return "https://dynamodb." + region + "." + std::string(aws::dns_suffix(region));
+}
+
+}  // namespace
+
 std::string find_region(const config::DynamoDbConfig& config, const Clock& clock) {
   auto environment = aws::Environment::of_process();
   if (!config.endpoint.empty() && config.region.empty()) {
@@ -43,12 +50,21 @@ std::string find_region(const config::DynamoDbConfig& config, const Clock& clock
   return region.get();
 }
 
-std::string endpoint_of(const config::DynamoDbConfig& config, const std::string& region) {
-  if (!config.endpoint.empty()) return config.endpoint;
-  return "https://dynamodb." + region + "." + std::string(aws::dns_suffix(region));
+std::shared_ptr<aws::CachingCredentials> make_credentials(net::HttpClient& http, const Clock& clock,
+                                                          boost::asio::any_io_executor background) {
+  aws::ProviderContext context{aws::Environment::of_process(), &http, &clock};
+  aws::CachingOptions caching;
+  caching.executor = std::move(background);
+  caching.on_refresh = [](const std::string& failure) {
+    if (failure.empty()) {
+      telemetry::log_info("credentials.renewed");
+    } else {
+      telemetry::log_warning("credentials.failed", {{"detail", failure}});
+    }
+  };
+  return std::make_shared<aws::CachingCredentials>(aws::make_default_chain(std::move(context)),
+                                                   clock, std::move(caching));
 }
-
-}  // namespace
 
 store::dynamodb::TableNames table_names(const config::DynamoDbConfig& config) {
   return {config.conversations_table, config.messages_table};
@@ -62,18 +78,7 @@ TablesAccess::TablesAccess(const config::DynamoDbConfig& config, const Clock& cl
   options.endpoint = endpoint_of(config, options.region);
   options.attempt_timeout = config.timeout;
   options.call_timeout = config.call_timeout;
-  aws::ProviderContext context{aws::Environment::of_process(), http_.get(), &clock};
-  aws::CachingOptions caching;
-  caching.executor = std::move(background);
-  caching.on_refresh = [](const std::string& failure) {
-    if (failure.empty()) {
-      telemetry::log_info("credentials.renewed");
-    } else {
-      telemetry::log_warning("credentials.failed", {{"detail", failure}});
-    }
-  };
-  auto credentials = std::make_shared<aws::CachingCredentials>(
-      aws::make_default_chain(std::move(context)), clock, std::move(caching));
+  auto credentials = make_credentials(*http_, clock, std::move(background));
   client_ = std::make_unique<store::dynamodb::Client>(std::move(options), *http_,
                                                       std::move(credentials), clock, metrics);
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "keyring/dynamodb/table_key_storage.h"
 #include "run_to_end.h"
 #include "store/dynamodb/tables.h"
 #include "tables_access.h"
@@ -75,6 +76,31 @@ std::string refusal(const std::vector<dynamodb::Finding>& findings,
   return text + "\nSee all that is wrong by: " + command_line("check", config);
 }
 
+// Runs the task on the loop, for as long as a start may take.
+template <class Result>
+Result at_start(Task<Result> task, dynamodb::Client& client, asio::io_context& loop) {
+  auto result = asio::co_spawn(loop, std::move(task), asio::use_future);
+  auto give_up = std::chrono::steady_clock::now() + kStartBound;
+  const std::string where = "--store dynamodb at " + client.endpoint() + ": ";
+  while (!is_ready(result) && std::chrono::steady_clock::now() < give_up) {
+    loop.run_one_until(give_up);
+  }
+  loop.restart();  // it may have run dry
+  if (!is_ready(result)) throw config::ConfigError(where + "the service does not answer");
+  try {
+    return result.get();
+  } catch (const Error& error) {
+    throw config::ConfigError(where + error.message() + " (" + error.detail() + ")");
+  }
+}
+
+// After another run of the loop.
+template <class Result>
+Result run_again(asio::io_context& loop, Task<Result> task) {
+  loop.restart();
+  return run_to_end(loop, std::move(task));
+}
+
 }  // namespace
 
 int run_tables(const config::TablesCommand& command, std::ostream& out) {
@@ -91,6 +117,10 @@ int run_tables(const config::TablesCommand& command, std::ostream& out) {
   if (command.action == Action::kCreate) {
     auto say = [&out](const std::string& text) { out << text << std::endl; };
     run_to_end(loop, dynamodb::create_tables(access.client(), names, options, say));
+    if (!command.config.keys_table.empty()) {
+      keyring::TableKeyStorage keys(command.config.keys_table, access.client());
+      run_again(loop, keys.create());
+    }
     out << "The tables are ready.\n";
     return EXIT_SUCCESS;
   }
@@ -100,7 +130,17 @@ int run_tables(const config::TablesCommand& command, std::ostream& out) {
   }
   auto findings = run_to_end(
       loop, dynamodb::check_tables(access.client(), names, options, dynamodb::CheckFor::kOperator));
+  if (!command.config.keys_table.empty()) {
+    keyring::TableKeyStorage keys(command.config.keys_table, access.client());
+    for (auto& fault : run_again(loop, keys.faults())) {
+      findings.push_back({Severity::kError, command.config.keys_table, std::move(fault), false});
+    }
+  }
   return print_findings(findings, config, out);
+}
+
+void prepare_tables(store::DynamoDbStore& store, dynamodb::Client& client, asio::io_context& loop) {
+  at_start(store.prepare(), client, loop);
 }
 
 void require_tables(dynamodb::Client& client, const config::DynamoDbConfig& config,
@@ -108,23 +148,9 @@ void require_tables(dynamodb::Client& client, const config::DynamoDbConfig& conf
   dynamodb::TableOptions options;
   options.secondary_indexes = false;  // nothing of the server's reads them
   options.updated_index = config.updated_index;
-  auto result = asio::co_spawn(
-      loop,
+  auto findings = at_start(
       dynamodb::check_tables(client, table_names(config), options, dynamodb::CheckFor::kServing),
-      asio::use_future);
-  auto give_up = std::chrono::steady_clock::now() + kStartBound;
-  const std::string where = "--store dynamodb at " + client.endpoint() + ": ";
-  while (!is_ready(result) && std::chrono::steady_clock::now() < give_up) {
-    loop.run_one_until(give_up);
-  }
-  loop.restart();  // it may have run dry
-  if (!is_ready(result)) throw config::ConfigError(where + "the service does not answer");
-  std::vector<dynamodb::Finding> findings;
-  try {
-    findings = result.get();
-  } catch (const Error& error) {
-    throw config::ConfigError(where + error.message() + " (" + error.detail() + ")");
-  }
+      client, loop);
   if (has_error(findings)) throw config::ConfigError(refusal(findings, config));
   for (const auto& finding : findings) {
     telemetry::log_warning("tables.unusual", {{"table", finding.table}, {"detail", finding.text}});

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "store/dynamodb/client.h"
+#include "store/dynamodb/dynamodb_store.h"
 
 namespace colloquy {
 
@@ -18,6 +19,9 @@ int run_tables(const config::TablesCommand& command, std::ostream& out);
 // are not there or not what they must be, or cannot be used, or do not answer within some seconds.
 // Runs `loop` meanwhile, which then goes on with whatever else has begun on it.
 void require_tables(store::dynamodb::Client& client, const config::DynamoDbConfig& config,
+                    boost::asio::io_context& loop);
+// Awaits the store's prepare() in the same way. Throws ConfigError.
+void prepare_tables(store::DynamoDbStore& store, store::dynamodb::Client& client,
                     boost::asio::io_context& loop);
 
 }  // namespace colloquy

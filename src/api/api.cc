@@ -18,9 +18,16 @@ Api::Api(Services services, ApiOptions options) : services_(std::move(services))
   add_cluster_routes(public_router_, services_);
   add_context_routes(public_router_, services_);
   add_event_routes(public_router_, services_);
+  add_search_routes(public_router_, services_);
+  add_file_routes(public_router_, services_);
+  add_export_routes(public_router_, services_);
+  add_erase_routes(public_router_, services_);
+  add_import_routes(public_router_, services_);
   add_health_routes(public_router_, services_);
   add_health_routes(admin_router_, services_);
   add_metrics_routes(admin_router_, services_);
+  add_search_admin_routes(admin_router_, services_);
+  add_erase_admin_routes(admin_router_, services_);
   public_ = with_middleware(public_router_, true, options);
   admin_ = with_middleware(admin_router_, false, options);
 }

@@ -1,6 +1,8 @@
 // The whole API: the routes of every resource, and what stands around them.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,10 @@ class Api {
   // They never throw, and live as long as the Api.
   const http::Handler& public_handler() const { return public_; }
   const http::Handler& admin_handler() const { return admin_; }
+  // Whose bodies are read by the handler of public_handler(); for http::ServerOptions.
+  std::optional<std::uint64_t> streamed_body_bytes(const http::Request& request) const {
+    return public_router_.streamed_body_bytes(request);
+  }
   // What a connection answers when a request cannot even be read.
   http::EarlyReply early_reply();
 

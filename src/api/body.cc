@@ -180,6 +180,25 @@ std::optional<Body> Body::optional_object(std::string_view name) {
   return Body(value->get_object(), prefix_ + std::string(name) + ".");
 }
 
+std::vector<Body> Body::objects(std::string_view name, std::size_t most) {
+  const auto* value = find(name);
+  if (value == nullptr) return {};
+  if (!value->is_array() || value->get_array().size() > most) {
+    refuse(std::string(name), "must be an array of at most " + std::to_string(most) + " objects");
+    return {};
+  }
+  std::vector<Body> objects;
+  for (const auto& element : value->get_array()) {
+    auto place = std::string(name) + "[" + std::to_string(objects.size()) + "]";
+    if (!element.is_object()) {
+      refuse(place, "must be an object");
+      return {};
+    }
+    objects.push_back(Body(element.get_object(), prefix_ + place + "."));
+  }
+  return objects;
+}
+
 void Body::take_errors_of(Body part) {
   part.refuse_unread();
   for (auto& error : part.errors_) {

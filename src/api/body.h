@@ -48,6 +48,8 @@ class Body {
   // `take_errors_of`. In what is told they are "name.field".
   std::optional<Body> optional_object(std::string_view name);
   void take_errors_of(Body part);
+  // An array of at most `most` such objects; in what is told "name[0].field".
+  std::vector<Body> objects(std::string_view name, std::size_t most);
   bool has(std::string_view name) const;
   bool is_null(std::string_view name);
 

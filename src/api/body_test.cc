@@ -53,6 +53,21 @@ TEST(Body, RefusesOtherContentTypesAndTakesJsonWithParameters) {
   EXPECT_NO_THROW(Body(json_request("{}", "application/merge-patch+json")));
 }
 
+TEST(Body, ReadsAnArrayOfObjectsAndNamesTheirFields) {
+  Body body(json_request(R"({"good":[{"a":"x"},{}],"bad":[{"a":1,"b":2}],"mixed":[{},7]})"));
+  auto good = body.objects("good", 2);
+  ASSERT_EQ(good.size(), 2U);
+  EXPECT_EQ(good[0].required_string("a"), "x");
+  auto bad = body.objects("bad", 2);
+  ASSERT_EQ(bad.size(), 1U);
+  EXPECT_EQ(bad[0].required_string("a"), "");
+  body.take_errors_of(std::move(bad[0]));
+  EXPECT_TRUE(body.objects("mixed", 2).empty());
+  EXPECT_TRUE(body.objects("good", 1).empty());
+  EXPECT_TRUE(body.objects("none", 1).empty());
+  EXPECT_THAT(bad_fields(body), ElementsAre("bad[0].a", "bad[0].b", "mixed[1]", "good"));
+}
+
 TEST(Body, NamesEveryFieldOfTheWrongTypeAndEveryUnknownOne) {
   Body body(json_request(
       R"({"title":1,"pinned":"yes","count":1.5,"heat":"x","stop":[1],"metadata":{"a":2},"typo":0})"));

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "api/body.h"
-#include "api/objects.h"
 #include "api/request_fields.h"
 #include "api/services.h"
+#include "store/json_members.h"
 
 namespace colloquy::api {
 namespace {
@@ -61,7 +61,7 @@ std::string context_json(const chat::ExplainedContext& explained) {
   json.key("conversation_id").uuid(conversation.id.uuid());
   json.key("model").string(explained.model);
   json.key("policy");
-  write_context_settings(json, prepared.settings);
+  store::write_context_settings(json, prepared.settings);
   bool own = conversation.context.messages || conversation.context.tokens;
   json.key("policy_source").string(own ? "conversation" : "server");
   json.key("messages").begin_array();

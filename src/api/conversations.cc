@@ -1,14 +1,15 @@
 // POST, GET /conversations; GET, PATCH, DELETE /conversations/{conversation_id}; PUT …/title.
-#include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "api/attachments.h"
 #include "api/body.h"
+#include "api/error_reply.h"
 #include "api/message_list.h"
 #include "api/objects.h"
 #include "api/request_fields.h"
 #include "api/services.h"
 #include "base/error.h"
+#include "base/parse_number.h"
 
 namespace colloquy::api {
 namespace {
@@ -62,6 +63,7 @@ Task<http::Response> create(Services& services, http::Request& request) {
   fresh.system_prompt = body.optional_string("system_prompt").value_or("");
   fresh.metadata = body.string_map("metadata").value_or(store::Metadata());
   fresh.ttl_seconds = body.optional_integer("ttl_seconds", 1, limits::kTtlSecondsMax);
+  fresh.temporary = body.optional_boolean("temporary").value_or(false);
   if (auto context = read_context_patch(body)) fresh.context = store::patched({}, *context);
   body.finish();
   auto key = idempotency_key_of(request, services.clock.now_s());
@@ -93,14 +95,12 @@ std::string page_path(std::size_t limit, const std::string& cursor) {
 std::optional<store::ActivityPosition> activity_cursor_of(const http::Request& request) {
   const auto* text = request.query_parameter("cursor");
   if (text == nullptr) return std::nullopt;
-  store::ActivityPosition position;
   auto dot = text->find('.');
-  const char* end = text->data() + std::min(dot, text->size());
-  auto [parsed, error] = std::from_chars(text->data(), end, position.updated_at_s);
+  auto updated_at_s = parse_number<std::int64_t>(std::string_view(*text).substr(0, dot));
   auto id = dot == std::string::npos ? std::nullopt : ConversationId::parse(text->substr(dot + 1));
-  if (error != std::errc() || parsed != end || !id) {
-    throw invalid_field("cursor", "is not one that this server made");
-  }
+  if (!updated_at_s || !id) throw invalid_field("cursor", "is not one that this server made");
+  store::ActivityPosition position;
+  position.updated_at_s = *updated_at_s;
   position.id = *id;
   return position;
 }
@@ -173,6 +173,7 @@ Task<http::Response> patch(Services& services, http::Request& request) {
   } else if (body.has("ttl_seconds")) {
     patch.ttl_seconds = body.optional_integer("ttl_seconds", 1, limits::kTtlSecondsMax);
   }
+  patch.temporary = body.optional_boolean("temporary");
   patch.metadata = read_metadata_patch(body);
   patch.context = read_context_patch(body);
   auto active = read_message_id(body, "active_message_id");
@@ -199,10 +200,25 @@ Task<http::Response> put_title(Services& services, http::Request& request) {
   co_return conversation_reply(200, changed);
 }
 
+bool wants_files_deleted(const http::Request& request) {
+  const auto* files = request.query_parameter("files");
+  if (files == nullptr || *files == "keep") return false;
+  if (*files != "delete") throw invalid_field("files", "must be keep or delete");
+  return true;
+}
+
 Task<http::Response> remove(Services& services, http::Request& request) {
   auto id = conversation_id_of(request);
+  bool with_files = wants_files_deleted(request);
+  if (with_files && services.files == nullptr) {
+    co_return no_files_reply(request.request_id);
+  }
   auto version = co_await expected_version(services.conversations, request, id);
-  co_await services.conversations.remove(request.user, id, version);
+  if (with_files) {
+    co_await remove_with_files(services, request.user, id, version);
+  } else {
+    co_await services.conversations.remove(request.user, id, version);
+  }
   http::Response response;
   response.status = 204;
   co_return response;

@@ -27,6 +27,8 @@ std::string_view title_of(int status) {
       return "Content Too Large";
     case 415:
       return "Unsupported Media Type";
+    case 416:
+      return "Range Not Satisfiable";
     case 422:
       return "Unprocessable Content";
     case 429:
@@ -82,6 +84,8 @@ int status_of(ErrorCode code) {
       return 401;
     case ErrorCode::kNotFound:
       return 404;
+    case ErrorCode::kTooSlow:
+      return 408;
     case ErrorCode::kConflict:
       return 409;
     case ErrorCode::kPreconditionFailed:
@@ -112,7 +116,7 @@ http::Response error_reply(const Error& error, std::string_view request_id) {
   int status = status_of(error.code());
   auto response = reply(status, problem_json(error, request_id));
   if (status == 401) response.set_header("WWW-Authenticate", "Bearer");
-  if (status == 429 || status == 503) {
+  if (status == 429 || status == 503 || (status == 409 && error.retry_after_s() > 0)) {
     response.set_header("Retry-After", std::to_string(std::max(1, error.retry_after_s())));
   }
   response.log_detail = error.detail();
@@ -123,6 +127,10 @@ http::Response status_reply(int status, std::string_view detail, std::string_vie
   auto response = reply(status, problem(status, detail, {}, request_id));
   if (status == 503) response.set_header("Retry-After", "1");
   return response;
+}
+
+http::Response no_files_reply(std::string_view request_id) {
+  return status_reply(501, kKeepsNoFiles, request_id);
 }
 
 }  // namespace colloquy::api

@@ -1,10 +1,14 @@
 // GET /events: what changes in the caller's conversations, as server-sent events.
 #include <chrono>
+#include <map>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "api/request_fields.h"
 #include "api/services.h"
+#include "base/error.h"
 #include "base/json_writer.h"
 #include "http/sse.h"
 
@@ -58,12 +62,50 @@ std::string event_json(const Event& event) {
 }
 
 using SharedFollower = std::shared_ptr<chat::EventHub::Follower>;
+using Items = std::vector<chat::EventHub::Follower::Item>;
 
-Task<> stream_events(SharedFollower follower, bool resumes, http::BodyWriter& body) {
+// What has expired since it was told is hidden here as everywhere. That it is gone may be told.
+// nullopt: the store does not say now.
+Task<std::optional<Items>> living(Services& services, UserId user, Items items) {
+  std::map<ConversationId, bool> known;
+  Items left;
+  for (auto& item : items) {
+    const auto id = item.event.conversation_id;
+    auto found = known.find(id);
+    if (item.event.kind != EventKind::kConversationDeleted && found == known.end()) {
+      bool there = true;
+      try {
+        const auto conversation = co_await services.store.get_conversation(user, id);
+        there = conversation.has_value();
+      } catch (const Error& error) {
+        // Of one that is damaged, whoever reads it will see what is wrong with it.
+        if (error.code() != ErrorCode::kInternal) co_return std::nullopt;
+      }
+      found = known.emplace(id, there).first;
+    }
+    const bool gone = found != known.end() && !found->second;
+    if (!gone || item.event.kind == EventKind::kConversationDeleted) {
+      left.push_back(std::move(item));
+    }
+  }
+  co_return left;
+}
+
+Task<> stream_events(Services& services, UserId user, SharedFollower follower, bool resumes,
+                     http::BodyWriter& body) {
   http::SseWriter events(body);
   if (!resumes) co_await events.event("ready", follower->position(), "{}");
+  bool replays = resumes;
   while (true) {
     auto step = co_await follower->next(kKeepAlive);
+    if (replays) {
+      // Of what comes as it happens, nothing has expired yet.
+      auto left = co_await living(services, user, std::move(step.items));
+      // An answer other than 200 would end a browser's stream for good.
+      if (!left) step.reset = follower->position();
+      step.items = left ? std::move(*left) : Items();
+      replays = false;
+    }
     if (step.reset) co_await events.event("reset", *step.reset, "{}");
     for (const auto& item : step.items) {
       co_await events.event(chat::event_name(item.event.kind), item.id, event_json(item.event));
@@ -79,8 +121,8 @@ Task<http::Response> follow(Services& services, http::Request& request) {
   bool resumes = !last.empty();
   http::Response response;
   http::set_event_stream_headers(response);
-  response.stream = [follower, resumes](http::BodyWriter& body) {
-    return stream_events(follower, resumes, body);
+  response.stream = [&services, user = request.user, follower, resumes](http::BodyWriter& body) {
+    return stream_events(services, user, follower, resumes, body);
   };
   co_return response;
 }

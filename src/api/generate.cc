@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "api/attachments.h"
 #include "api/body.h"
 #include "api/request_fields.h"
 #include "api/services.h"
@@ -18,7 +19,12 @@ bool read_turn(const http::Request& request, chat::TurnRequest& turn) {
   bool stream = read_answer_fields(body, request, turn);
   turn.metadata = body.string_map("metadata").value_or(store::Metadata());
   turn.client_message_id = body.optional_string("client_message_id").value_or("");
+  turn.attachments = read_attachments(body);
   turn.place = read_place(body);
+  turn.temporary = body.optional_boolean("temporary").value_or(false);
+  if (turn.temporary && turn.conversation_id) {
+    body.refuse("temporary", "goes without a conversation_id: PATCH the conversation");
+  }
   if (!turn.place.empty() && !turn.conversation_id) {
     body.refuse(turn.place.edit_of ? "edit_of" : "parent_id", "needs a conversation_id");
   }

@@ -1,6 +1,7 @@
 // GET, POST /conversations/{conversation_id}/messages; GET, DELETE …/messages/{message_id}.
 #include <utility>
 
+#include "api/attachments.h"
 #include "api/body.h"
 #include "api/message_list.h"
 #include "api/objects.h"
@@ -34,6 +35,10 @@ Task<http::Response> append(Services& services, http::Request& request) {
   message.content = body.required_string("content");
   message.metadata = body.string_map("metadata").value_or(store::Metadata());
   message.client_message_id = body.optional_string("client_message_id").value_or("");
+  message.attachments = read_attachments(body);
+  if (!message.attachments.empty() && message.role != store::Role::kUser) {
+    body.refuse("attachments", "go with a message of the user");
+  }
   auto place = read_place(body);
   if (place.edit_of && message.role != store::Role::kUser) {
     body.refuse("role", "must be user where a message of the user is edited");
@@ -41,8 +46,18 @@ Task<http::Response> append(Services& services, http::Request& request) {
   body.finish();
   auto key = idempotency_key_of(request, services.clock.now_s(), id.to_string(),
                                 message.client_message_id);
-  auto appended = co_await services.conversations.append(request.user, id, std::move(message),
-                                                         place, std::move(key));
+  auto refusal = co_await refusal_of_attachments(services, request.user, message.attachments);
+  store::AppendedMessage appended;
+  if (refusal) {
+    // A repeat is answered, though its files are gone.
+    std::optional<store::AppendedMessage> earlier;
+    if (key) earlier = co_await services.store.find_appended(request.user, id, *key);
+    if (!earlier) throw std::move(*refusal);
+    appended = std::move(*earlier);
+  } else {
+    appended = co_await services.conversations.append(request.user, id, std::move(message), place,
+                                                      std::move(key));
+  }
   auto response = message_reply(201, appended.message);
   response.set_header("Location", "/conversations/" + id.to_string() + "/messages/" +
                                       appended.message.id.to_string());

@@ -90,10 +90,18 @@ struct Record {
   steady_clock::time_point start = steady_clock::now();
 };
 
+// A user's own limit is no fault of the server's. What has a detail wants an operator: a volume
+// without room.
+telemetry::LogLevel level_of(const Record& record) {
+  using telemetry::LogLevel;
+  if (record.status == 507) return record.detail.empty() ? LogLevel::kInfo : LogLevel::kWarning;
+  return record.status >= 500 ? LogLevel::kError : LogLevel::kInfo;
+}
+
 void finish(RequestMetrics& metrics, const Record& record, bool cut_off) {
   double seconds = std::chrono::duration<double>(steady_clock::now() - record.start).count();
   metrics.observe(record.route, record.method, record.status, seconds);
-  auto level = record.status >= 500 ? telemetry::LogLevel::kError : telemetry::LogLevel::kInfo;
+  auto level = level_of(record);
   if (!telemetry::log_enabled(level)) return;
   std::string_view route = record.route.empty() ? "none" : record.route;
   auto method = http::method_name(record.method);
@@ -145,6 +153,8 @@ Task<http::Response> answer(http::Request& request, const http::Handler& next) {
     co_return co_await next(request);
   } catch (const Error& error) {
     co_return error_reply(error, request.request_id);
+  } catch (const http::BodyFailure& error) {
+    co_return status_reply(error.status(), error.reason(), request.request_id);
   } catch (const std::exception& error) {
     failure = error.what();
   } catch (...) {
@@ -231,6 +241,25 @@ http::Response no_route(const http::Router::Match& match, const http::Request& r
   return response;
 }
 
+bool writes(const http::Route& route, const http::Request& request) {
+  switch (request.method) {
+    case http::Method::kGet:
+    case http::Method::kHead:
+    case http::Method::kOptions:
+      return false;
+    default:
+      // Erasing a user who is being erased is no write of theirs.
+      return route.path_template != "/me";
+  }
+}
+
+Task<http::Response> handle(Services& services, const http::Route& route, http::Request& request) {
+  if (services.gate == nullptr || !writes(route, request))
+    co_return co_await route.handler(request);
+  const auto pass = services.gate->enter(request.user);
+  co_return co_await route.handler(request);
+}
+
 Task<http::Response> dispatch_request(Services& services, const http::Router& router,
                                       http::Request& request) {
   auto match = router.match(request);
@@ -239,9 +268,12 @@ Task<http::Response> dispatch_request(Services& services, const http::Router& ro
   auto identity = co_await services.authenticator.authenticate(bearer_token(request));
   request.user = std::move(identity.user_id);
   auto verdict = services.requests.take(request.user, 1);
-  if (!verdict) co_return co_await match.route->handler(request);
+  if (!verdict) co_return co_await handle(services, *match.route, request);
   auto response = verdict->allowed ? http::Response() : too_many_requests(request, *verdict);
-  if (verdict->allowed) response = co_await answer(request, match.route->handler);
+  const http::Handler handler = [&services, &match](http::Request& admitted) {
+    return handle(services, *match.route, admitted);
+  };
+  if (verdict->allowed) response = co_await answer(request, handler);
   set_rate_limit_headers(response, services.requests.per_minute(), *verdict);
   co_return response;
 }

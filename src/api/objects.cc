@@ -1,36 +1,20 @@
 #include "api/objects.h"
 
+#include "store/json_members.h"
+
 namespace colloquy::api {
 namespace {
-
-void write_metadata(JsonWriter& json, const store::Metadata& metadata) {
-  json.key("metadata").begin_object();
-  for (const auto& [key, value] : metadata) json.data_key(key).string(value);
-  json.end_object();
-}
 
 void write_answer_fields(JsonWriter& json, const store::Message& message) {
   json.key("status").string(store::status_name(message.status));
   if (!message.model.empty()) json.key("model").string(message.model);
-  if (message.usage) {
-    json.key("usage").begin_object();
-    json.key("prompt_tokens").integer(message.usage->prompt_tokens);
-    json.key("completion_tokens").integer(message.usage->completion_tokens).end_object();
-  }
+  if (message.usage) store::write_usage(json, *message.usage);
   if (message.finish_reason != store::FinishReason::kNone) {
     json.key("finish_reason").string(store::finish_reason_name(message.finish_reason));
   }
 }
 
 }  // namespace
-
-void write_context_settings(JsonWriter& json, const store::ContextSettings& context) {
-  json.begin_object();
-  if (context.messages) json.key("messages").integer(*context.messages);
-  if (context.tokens) json.key("tokens").integer(*context.tokens);
-  if (context.summary) json.key("summary").boolean(*context.summary);
-  json.end_object();
-}
 
 void write_conversation(JsonWriter& json, const store::Conversation& conversation) {
   json.begin_object();
@@ -45,17 +29,16 @@ void write_conversation(JsonWriter& json, const store::Conversation& conversatio
   }
   json.key("pinned").boolean(conversation.pinned);
   json.key("archived").boolean(conversation.archived);
-  write_metadata(json, conversation.metadata);
+  store::write_metadata(json, conversation.metadata);
   if (!conversation.system_prompt.empty()) {
     json.key("system_prompt").string(conversation.system_prompt);
   }
-  if (conversation.ttl_seconds) {
-    json.key("ttl_seconds").integer(*conversation.ttl_seconds);
-    json.key("expires_at").integer(*conversation.expires_at_s());
-  }
+  if (conversation.temporary) json.key("temporary").boolean(true);
+  if (conversation.ttl_seconds) json.key("ttl_seconds").integer(*conversation.ttl_seconds);
+  if (auto expires = conversation.expires_at_s()) json.key("expires_at").integer(*expires);
   if (!conversation.context.empty()) {
     json.key("context");
-    write_context_settings(json, conversation.context);
+    store::write_context_settings(json, conversation.context);
   }
   json.end_object();
 }
@@ -68,10 +51,11 @@ void write_message(JsonWriter& json, const store::Message& message, std::optiona
   json.key("content").string(message.content);
   json.key("timestamp").integer(message.timestamp_s);
   if (message.role == store::Role::kAssistant) write_answer_fields(json, message);
-  if (!message.metadata.empty()) write_metadata(json, message.metadata);
+  if (!message.metadata.empty()) store::write_metadata(json, message.metadata);
   if (!message.client_message_id.empty()) {
     json.key("client_message_id").string(message.client_message_id);
   }
+  store::write_attachments(json, message.attachments);
   if (active) json.key("active").boolean(*active);
   json.end_object();
 }

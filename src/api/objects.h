@@ -9,7 +9,6 @@
 namespace colloquy::api {
 
 void write_conversation(JsonWriter& json, const store::Conversation& conversation);
-void write_context_settings(JsonWriter& json, const store::ContextSettings& context);
 // `active`: whether it is on the active way, where the reader has asked for all branches.
 void write_message(JsonWriter& json, const store::Message& message,
                    std::optional<bool> active = std::nullopt);

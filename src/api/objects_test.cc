@@ -30,6 +30,14 @@ TEST(Objects, AUsersMessageHasWhatTheSourceDocumentShows) {
                             R"("content":"Hello \"you\"","timestamp":1234567890})");
 }
 
+TEST(Objects, AttachmentsAreObjectsInTheirOrder) {
+  store::Message message;
+  message.attachments = {"b", "a/\"c\""};
+  auto object = boost::json::parse(shown(message)).as_object();
+  EXPECT_EQ(boost::json::serialize(object.at("attachments")),
+            R"([{"path":"b"},{"path":"a/\"c\""}])");
+}
+
 TEST(Objects, AnAnswerAlsoShowsHowItCameAbout) {
   store::Message message;
   message.role = store::Role::kAssistant;

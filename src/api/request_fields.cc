@@ -36,15 +36,14 @@ MessageId message_id_of(const http::Request& request) {
   return *id;
 }
 
-std::optional<std::size_t> limit_of(const http::Request& request) {
+std::optional<std::size_t> limit_of(const http::Request& request, std::size_t most) {
   const auto* text = request.query_parameter("limit");
   if (text == nullptr) return std::nullopt;
   std::size_t limit = 0;
   auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
   bool whole = error == std::errc() && end == text->data() + text->size();
-  if (!whole || limit < 1 || limit > limits::kPageMax) {
-    throw invalid_field("limit",
-                        "must be a whole number from 1 to " + std::to_string(limits::kPageMax));
+  if (!whole || limit < 1 || limit > most) {
+    throw invalid_field("limit", "must be a whole number from 1 to " + std::to_string(most));
   }
   return limit;
 }

@@ -9,6 +9,7 @@
 
 #include "api/body.h"
 #include "base/ids.h"
+#include "base/limits.h"
 #include "base/task.h"
 #include "chat/conversations.h"
 #include "chat/places.h"
@@ -21,8 +22,9 @@ namespace colloquy::api {
 ConversationId conversation_id_of(const http::Request& request);
 MessageId message_id_of(const http::Request& request);
 
-// `limit` from 1 to 200; kInvalid otherwise.
-std::optional<std::size_t> limit_of(const http::Request& request);
+// `limit` from 1 to `most`; kInvalid otherwise.
+std::optional<std::size_t> limit_of(const http::Request& request,
+                                    std::size_t most = limits::kPageMax);
 // An id in a query parameter; kInvalid naming the parameter.
 template <class Id>
 std::optional<Id> id_parameter(const http::Request& request, std::string_view name);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "api/attachments.h"
 #include "api/request_fields.h"
 #include "api/turn_stream.h"
 #include "base/error.h"
@@ -21,10 +22,11 @@ std::optional<Error> over_token_budget(Services& services, const UserId& user) {
       .with_retry_after(static_cast<int>(verdict->reset_s));
 }
 
-// A repeat takes no tokens: it is joined also where the user has none left.
+// A repeat takes no tokens and looks for no files: it is joined also where the user has none left.
 Task<chat::Turn> start_or_join(Services& services, UserId user, chat::TurnRequest request,
                                std::optional<store::IdempotencyKey> key) {
   auto refusal = over_token_budget(services, user);
+  if (!refusal) refusal = co_await refusal_of_attachments(services, user, request.attachments);
   if (!refusal) {
     co_return co_await services.turns.start(std::move(user), std::move(request), std::move(key));
   }

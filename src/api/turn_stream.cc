@@ -6,6 +6,7 @@
 #include "api/objects.h"
 #include "base/error.h"
 #include "http/sse.h"
+#include "store/json_members.h"
 
 namespace colloquy::api {
 namespace {
@@ -119,9 +120,7 @@ std::string generation_json(const chat::Turn& turn, const store::Message& reply)
     write_message(json, *turn.prompt);
   }
   json.key("finish_reason").string(store::finish_reason_name(reason));
-  json.key("usage").begin_object();
-  json.key("prompt_tokens").integer(usage.prompt_tokens);
-  json.key("completion_tokens").integer(usage.completion_tokens).end_object();
+  store::write_usage(json, usage);
   json.end_object();
   return body;
 }

@@ -28,7 +28,6 @@ using testing::ec_key;
 using testing::ed_key;
 using testing::error_of;
 using testing::make_key_set;
-using testing::run;
 
 constexpr std::int64_t kMinuteMs = 60'000;
 
@@ -58,8 +57,10 @@ struct Provider {
 class FetchedKeySetTest : public ::testing::Test {
  protected:
   // Runs the event loop to its end, so background fetches are over when it returns.
-  KeySet::Snapshot current() { return run(key_set_.current()); }
-  KeySet::Snapshot newer_than(std::uint64_t version) { return run(key_set_.newer_than(version)); }
+  KeySet::Snapshot current() { return run_task(key_set_.current()); }
+  KeySet::Snapshot newer_than(std::uint64_t version) {
+    return run_task(key_set_.newer_than(version));
+  }
 
   ManualClock clock_{1'000'000};
   Provider provider_;
@@ -271,12 +272,12 @@ class FileKeySetTest : public ::testing::Test {
 TEST_F(FileKeySetTest, IsReadAgainWhenItChanges) {
   write(keys_of("one"));
   FileKeySet key_set(path_, 1h);
-  const auto first = run(key_set.current());
+  const auto first = run_task(key_set.current());
   EXPECT_TRUE(has_key(first, "one"));
   EXPECT_FALSE(key_set.reload_if_changed());
   write(keys_of("two"));
   EXPECT_TRUE(key_set.reload_if_changed());
-  const auto second = run(key_set.newer_than(first->version));
+  const auto second = run_task(key_set.newer_than(first->version));
   EXPECT_TRUE(has_key(second, "two"));
   EXPECT_NE(second->version, first->version);
   EXPECT_FALSE(key_set.reload_if_changed());
@@ -287,7 +288,7 @@ TEST_F(FileKeySetTest, ItsThreadNoticesTheChange) {
   FileKeySet key_set(path_, 5ms);
   write(keys_of("two"));
   const auto deadline = std::chrono::steady_clock::now() + 30s;
-  while (!has_key(run(key_set.current()), "two")) {
+  while (!has_key(run_task(key_set.current()), "two")) {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline);
     std::this_thread::yield();
   }
@@ -299,14 +300,14 @@ TEST_F(FileKeySetTest, KeepsTheLastGoodKeysWhileTheFileIsBadOrGone) {
   for (const auto* text : {"", "{", "[]", "not json"}) {
     write(text);
     EXPECT_FALSE(key_set.reload_if_changed());
-    EXPECT_TRUE(has_key(run(key_set.current()), "one"));
+    EXPECT_TRUE(has_key(run_task(key_set.current()), "one"));
   }
   fs::remove(path_);
   EXPECT_FALSE(key_set.reload_if_changed());
-  EXPECT_TRUE(has_key(run(key_set.current()), "one"));
+  EXPECT_TRUE(has_key(run_task(key_set.current()), "one"));
   write(keys_of("two"));
   EXPECT_TRUE(key_set.reload_if_changed());
-  EXPECT_TRUE(has_key(run(key_set.current()), "two"));
+  EXPECT_TRUE(has_key(run_task(key_set.current()), "two"));
 }
 
 TEST_F(FileKeySetTest, RefusesToStartWithoutAUsableKey) {

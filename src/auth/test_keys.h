@@ -3,10 +3,7 @@
 
 #include <openssl/evp.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/task.h"
+#include "base/testing/run_task.h"
 
 namespace colloquy::auth::testing {
 
@@ -51,21 +48,6 @@ std::string make_token(const SigningKey& key, const boost::json::object& header,
 std::string make_hmac_token(std::string_view secret, const boost::json::object& header,
                             const boost::json::object& claims);
 std::string make_key_set(std::initializer_list<boost::json::object> keys);
-
-// Runs a task to its end on an event loop of its own; throws what it throws.
-template <class T>
-T run(Task<T> task) {
-  boost::asio::io_context loop;
-  std::exception_ptr error;
-  std::optional<T> result;
-  boost::asio::co_spawn(loop, std::move(task), [&](std::exception_ptr e, T value) {
-    error = e;
-    if (!e) result = std::move(value);
-  });
-  loop.run();
-  if (error) std::rethrow_exception(error);
-  return std::move(*result);
-}
 
 // The code of the Error that `call` throws; nullopt if it throws none.
 template <class Call>

@@ -24,7 +24,6 @@ using testing::make_hmac_token;
 using testing::make_key_set;
 using testing::make_token;
 using testing::rsa_key;
-using testing::run;
 using testing::SigningKey;
 
 constexpr std::int64_t kNow = 1'800'000'000;
@@ -69,7 +68,7 @@ class TokenAuthenticatorTest : public ::testing::Test {
     return options;
   }
   Identity ask(Authenticator& authenticator, const std::string& token) {
-    return run(authenticator.authenticate(token));
+    return run_task(authenticator.authenticate(token));
   }
   std::string user_of(TokenOptions options, const std::string& token) {
     TokenAuthenticator authenticator(std::move(options), clock_);
@@ -370,7 +369,7 @@ TEST_F(TokenAuthenticatorTest, ServesManyThreadsAtOnce) {
       threads.emplace_back([&] {
         for (std::size_t i = 0; i < 100; ++i) {
           const auto n = i % tokens.size();
-          const auto identity = run(authenticator.authenticate(tokens[n]));
+          const auto identity = run_task(authenticator.authenticate(tokens[n]));
           if (identity.user_id.value() == "user" + std::to_string(n)) ++good;
         }
       });

@@ -10,6 +10,8 @@ std::string_view error_code_name(ErrorCode code) {
       return "unauthenticated";
     case ErrorCode::kNotFound:
       return "not_found";
+    case ErrorCode::kTooSlow:
+      return "too_slow";
     case ErrorCode::kConflict:
       return "conflict";
     case ErrorCode::kPreconditionFailed:

@@ -19,6 +19,7 @@ enum class ErrorCode {
   kMalformed,           // cannot be parsed: 400
   kUnauthenticated,     // no token, or not a good one: 401
   kNotFound,            // not there, or not the caller's: 404
+  kTooSlow,             // the client did not send its request in time: 408
   kConflict,            // the state does not allow it now: 409
   kPreconditionFailed,  // the version the caller named is not the current one: 412
   kTooLarge,            // 413

@@ -16,6 +16,7 @@ inline constexpr std::size_t kSystemPromptBytes = 64 * kKiB;
 inline constexpr std::size_t kMetadataPairs = 16;
 inline constexpr std::size_t kMetadataKeyBytes = 64;
 inline constexpr std::size_t kMetadataValueBytes = 2 * kKiB;
+inline constexpr std::size_t kAttachments = 32;  // of a message
 inline constexpr std::size_t kIdempotencyKeyBytes = 255;
 inline constexpr std::int64_t kIdempotencySeconds = 24LL * 60 * 60;
 inline constexpr std::size_t kStopSequences = 4;

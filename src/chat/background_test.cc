@@ -2,17 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-
-#include "base/error.h"
-#include "chat/background_model.h"
-#include "chat/observed_store.h"
-#include "chat/summaries.h"
-#include "chat/titles.h"
-#include "chat/turns.h"
-#include "store/testing/model_store.h"
+#include "chat/chat_harness.h"
 
 namespace colloquy::chat {
 namespace {
@@ -22,82 +12,8 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const UserId kAlice("alice");
-
-// Answers turns, titles and summaries each with words of its own; waits in background calls where
-// it is told to.
-class ThreeVoices final : public llm::Provider {
- public:
-  const std::vector<std::string>& models() const override { return models_; }
-  Task<llm::CompletionResult> complete(llm::CompletionRequest request, const llm::TextSink& sink,
-                                       llm::Cancellation& cancellation) override {
-    if (request.background) ++marked_background;
-    const auto& first = request.messages.front().content;
-    bool is_title = first.find("titles") != std::string::npos;
-    bool is_summary = first.starts_with("You keep the summary");
-    if (is_title || is_summary) {
-      ++background_calls;
-      background_prompt = request.messages.back().content;
-      auto ticket = go.ticket();
-      while (waits && !cancellation.requested() && go.ticket() == ticket) {
-        co_await go.wait(ticket, milliseconds(5));
-      }
-      if (fails) throw unavailable("The model is out.");
-      sink(is_title ? title : summary);
-    } else {
-      given = request.messages;
-      sink("answer");
-    }
-    co_return llm::CompletionResult{llm::StopReason::kStop, 7, 2};
-  }
-
-  std::string title = "\"Trains to Lisbon.\"";
-  std::string summary = "They spoke of trains.";
-  bool waits = false;
-  bool fails = false;
-  int background_calls = 0;
-  int marked_background = 0;  // of all calls
-  std::string background_prompt;
-  std::vector<llm::ChatMessage> given;
-  Signal go;
-
- private:
-  std::vector<std::string> models_{"model"};
-};
-
-class BackgroundTest : public ::testing::Test {
+class BackgroundTest : public FollowedTurnsTest {
  protected:
-  void build(ChatOptions options = {}, bool with_titles = true) {
-    contexts = std::make_unique<ContextBuilder>(observed, provider, options);
-    model = std::make_unique<BackgroundModel>(provider, metrics, background_options);
-    titles = std::make_unique<Titles>(observed, *model);
-    summaries = std::make_unique<Summaries>(observed, *contexts, *model);
-    if (with_titles) observed.add(*titles);
-    observed.add(*summaries);
-    turns =
-        std::make_unique<Turns>(observed, provider, clock, metrics, options,
-                                [this](const UserId&, std::int64_t tokens) { charged += tokens; });
-  }
-
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> result;
-    std::exception_ptr failure;
-    asio::co_spawn(loop, std::move(task), [&](std::exception_ptr error, T value) {
-      failure = error;
-      if (!error) result.emplace(std::move(value));
-    });
-    loop.restart();
-    while (!result && !failure && loop.run_one() > 0) {
-    }
-    if (failure) std::rethrow_exception(failure);
-    return std::move(*result);
-  }
-  void run_all() {
-    loop.restart();
-    loop.run();
-  }
-
   ConversationId say(const std::string& prompt, std::optional<ConversationId> in = {}) {
     TurnRequest request;
     request.conversation_id = in;
@@ -106,7 +22,6 @@ class BackgroundTest : public ::testing::Test {
     run(turn.generation->outcome());
     return turn.conversation.id;
   }
-  store::Conversation get(ConversationId id) { return *run(store.get_conversation(kAlice, id)); }
   void rename(ConversationId id, const std::string& title) {
     store::ConversationPatch patch;
     patch.title = title;
@@ -115,24 +30,9 @@ class BackgroundTest : public ::testing::Test {
   // Runs until the background call waits.
   void run_until_it_waits() {
     loop.restart();
-    while (provider.background_calls == 0 && loop.run_one() > 0) {
+    while (provider.background_calls() == 0 && loop.run_one() > 0) {
     }
   }
-
-  asio::io_context loop;
-  ManualClock clock{1'700'000'000'000};
-  SeededIdSource ids{1};
-  store::ModelStore store{clock, ids};
-  ObservedStore observed{store};
-  ThreeVoices provider;
-  telemetry::Metrics metrics;
-  BackgroundOptions background_options;
-  std::int64_t charged = 0;
-  std::unique_ptr<ContextBuilder> contexts;
-  std::unique_ptr<BackgroundModel> model;
-  std::unique_ptr<Titles> titles;
-  std::unique_ptr<Summaries> summaries;
-  std::unique_ptr<Turns> turns;
 };
 
 TEST(CleanTitle, IsOneShortLineWithoutQuotesAndMarks) {
@@ -153,7 +53,7 @@ TEST(CleanTitle, IsOneShortLineWithoutQuotesAndMarks) {
 
 TEST_F(BackgroundTest, TheModelTitlesAConversationAfterItsFirstTurn) {
   build();
-  provider.waits = true;
+  provider.titles_wait = true;
   auto id = say("How do I get to Lisbon by train?");
   run_until_it_waits();
   EXPECT_EQ(get(id).title, "How do I get to Lisbon by train?");
@@ -168,17 +68,17 @@ TEST_F(BackgroundTest, TheModelTitlesAConversationAfterItsFirstTurn) {
   say("And back?", id);
   run_all();
   EXPECT_EQ(get(id).title, "Trains to Lisbon");
-  EXPECT_EQ(provider.background_calls, 1);
+  EXPECT_EQ(provider.background_calls(), 1);
 }
 
 TEST_F(BackgroundTest, TheModelIsToldWhichCallsNobodyWaitsFor) {
   build({.context_messages = 2, .context_summary = true});
   auto id = say("one");
   run_all();
-  EXPECT_EQ(provider.background_calls, 1);
+  EXPECT_EQ(provider.background_calls(), 1);
   say("two", id);
   run_all();
-  EXPECT_EQ(provider.background_calls, 2);
+  EXPECT_EQ(provider.background_calls(), 2);
   EXPECT_EQ(provider.marked_background, 2);
 }
 
@@ -194,12 +94,12 @@ TEST_F(BackgroundTest, ADefaultTitleGivesWayAndAGivenOneStays) {
   run_all();
   EXPECT_EQ(get(id).title, "Trains to Lisbon");
   EXPECT_EQ(get(mine).title, "Mine");
-  EXPECT_EQ(provider.background_calls, 1);
+  EXPECT_EQ(provider.background_calls(), 1);
 }
 
 TEST_F(BackgroundTest, ATitleThatTheUserSetsMeanwhileStays) {
   build();
-  provider.waits = true;
+  provider.titles_wait = true;
   auto id = say("Hi");
   run_until_it_waits();
   rename(id, "Mine");
@@ -210,11 +110,11 @@ TEST_F(BackgroundTest, ATitleThatTheUserSetsMeanwhileStays) {
 
 TEST_F(BackgroundTest, AModelThatFailsOrSaysNothingLeavesTheTitle) {
   build();
-  provider.fails = true;
+  provider.background_fails = true;
   auto id = say("Hi");
   run_all();
   EXPECT_EQ(get(id).title, "Hi");
-  provider.fails = false;
+  provider.background_fails = false;
   provider.title = "\"\"";
   id = say("Hello");
   run_all();
@@ -224,7 +124,7 @@ TEST_F(BackgroundTest, AModelThatFailsOrSaysNothingLeavesTheTitle) {
 TEST_F(BackgroundTest, WhatFindsNoRoomIsNotDone) {
   background_options.most_at_once = 1;
   build();
-  provider.waits = true;
+  provider.titles_wait = true;
   auto first = say("one");
   auto second = say("two");
   run_until_it_waits();
@@ -237,7 +137,7 @@ TEST_F(BackgroundTest, WhatFindsNoRoomIsNotDone) {
 
 TEST_F(BackgroundTest, DrainingStopsWhatRuns) {
   build();
-  provider.waits = true;
+  provider.titles_wait = true;
   auto id = say("Hi");
   run_until_it_waits();
   asio::co_spawn(loop, model->drain(milliseconds(30'000)), asio::detached);
@@ -246,13 +146,13 @@ TEST_F(BackgroundTest, DrainingStopsWhatRuns) {
   EXPECT_EQ(get(id).title, "Hi");
   say("Hello");
   run_all();
-  EXPECT_EQ(provider.background_calls, 1);
+  EXPECT_EQ(provider.background_calls(), 1);
 }
 
 TEST_F(BackgroundTest, ACallThatTakesTooLongIsGivenUp) {
   background_options.timeout = milliseconds(20);
   build();
-  provider.waits = true;
+  provider.titles_wait = true;
   auto id = say("Hi");
   run_all();
   EXPECT_EQ(model->running(), 0U);
@@ -264,10 +164,10 @@ TEST_F(BackgroundTest, WhatFallsOutIsSummarizedAndGivenToTheModel) {
   auto id = say("one");
   say("two", id);
   run_all();
-  EXPECT_EQ(provider.background_calls, 0);
+  EXPECT_EQ(provider.background_calls(), 0);
   say("three", id);
   run_all();
-  EXPECT_EQ(provider.background_calls, 1);
+  EXPECT_EQ(provider.background_calls(), 1);
   // The first pair fell out; half of the rest comes with it.
   EXPECT_THAT(provider.background_prompt, HasSubstr("user: one"));
   EXPECT_THAT(provider.background_prompt, HasSubstr("user: two"));
@@ -276,12 +176,11 @@ TEST_F(BackgroundTest, WhatFallsOutIsSummarizedAndGivenToTheModel) {
   EXPECT_EQ(get(id).summary->text, "They spoke of trains.");
   say("four", id);
   run_all();
-  EXPECT_EQ(provider.given.front().content,
-            "Summary of the earlier conversation:\nThey spoke of trains.");
-  EXPECT_EQ(provider.background_calls, 1);
+  EXPECT_EQ(provider.given.front(), "Summary of the earlier conversation:\nThey spoke of trains.");
+  EXPECT_EQ(provider.background_calls(), 1);
   say("five", id);
   run_all();
-  EXPECT_EQ(provider.background_calls, 2);
+  EXPECT_EQ(provider.background_calls(), 2);
   EXPECT_THAT(provider.background_prompt,
               HasSubstr("Summary so far:\nThey spoke of trains.\n\nMessages:\nuser: three"));
   EXPECT_EQ(charged, 5 * 9);
@@ -290,7 +189,7 @@ TEST_F(BackgroundTest, WhatFallsOutIsSummarizedAndGivenToTheModel) {
 TEST_F(BackgroundTest, ASummaryOfADeletedMessageIsNotKept) {
   build({.context_messages = 2, .context_summary = true}, false);
   auto id = say("one");
-  provider.waits = true;
+  provider.summaries_wait = true;
   say("two", id);
   run_until_it_waits();
   auto first = run(store.list_messages(kAlice, id, {})).messages.front().id;
@@ -299,18 +198,18 @@ TEST_F(BackgroundTest, ASummaryOfADeletedMessageIsNotKept) {
   loop.poll();
   provider.go.notify_all();
   run_all();
-  EXPECT_EQ(provider.background_calls, 1);
+  EXPECT_EQ(provider.background_calls(), 1);
   EXPECT_FALSE(get(id).summary);
 }
 
 TEST_F(BackgroundTest, ASummarySurvivesATurnThatRanMeanwhile) {
   build({.context_messages = 2, .context_summary = true}, false);
   auto id = say("one");
-  provider.waits = true;
+  provider.summaries_wait = true;
   say("two", id);
   run_until_it_waits();
   say("three", id);
-  EXPECT_EQ(provider.background_calls, 1);
+  EXPECT_EQ(provider.background_calls(), 1);
   provider.go.notify_all();
   run_all();
   ASSERT_TRUE(get(id).summary);
@@ -318,12 +217,12 @@ TEST_F(BackgroundTest, ASummarySurvivesATurnThatRanMeanwhile) {
 
 TEST_F(BackgroundTest, ASummaryIsCutAndAFailureHarmsNoTurn) {
   build({.context_messages = 2, .context_summary = true}, false);
-  provider.fails = true;
+  provider.background_fails = true;
   auto id = say("one");
   say("two", id);
   run_all();
   EXPECT_FALSE(get(id).summary);
-  provider.fails = false;
+  provider.background_fails = false;
   provider.summary = std::string(5000, 'x');
   say("three", id);
   run_all();

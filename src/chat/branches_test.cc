@@ -2,70 +2,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-
-#include "base/error.h"
-#include "chat/background_model.h"
+#include "chat/chat_harness.h"
 #include "chat/conversations.h"
-#include "chat/observed_store.h"
-#include "chat/summaries.h"
-#include "chat/titles.h"
-#include "chat/turns.h"
-#include "store/testing/model_store.h"
 
 namespace colloquy::chat {
 namespace {
 
-namespace asio = boost::asio;
 using std::chrono::milliseconds;
+namespace asio = boost::asio;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-const UserId kAlice("alice");
-
-// Answers with a number, and titles and summaries with words of its own; waits where it is told to.
-class CountingProvider final : public llm::Provider {
- public:
-  const std::vector<std::string>& models() const override { return models_; }
-  Task<llm::CompletionResult> complete(llm::CompletionRequest request, const llm::TextSink& sink,
-                                       llm::Cancellation& cancellation) override {
-    const auto& first = request.messages.front().content;
-    bool is_title = first.find("titles") != std::string::npos;
-    bool is_summary = first.starts_with("You keep the summary");
-    if (is_title) ++titles;
-    if (is_summary) ++summaries;
-    bool is_turn = !is_title && !is_summary;
-    if (is_turn) {
-      given.clear();
-      for (const auto& message : request.messages) given.push_back(message.content);
-    } else {
-      background_prompt = request.messages.back().content;
-    }
-    auto ticket = go.ticket();
-    bool waits = is_turn ? turns_wait : summaries_wait && is_summary;
-    while (waits && !cancellation.requested() && go.ticket() == ticket) {
-      co_await go.wait(ticket, milliseconds(5));
-    }
-    sink(is_title ? "A title" : is_summary ? "In short." : "answer " + std::to_string(++answers));
-    co_return llm::CompletionResult{llm::StopReason::kStop, 7, 2};
-  }
-
-  bool turns_wait = false;
-  bool summaries_wait = false;
-  int answers = 0;
-  int titles = 0;
-  int summaries = 0;
-  std::vector<std::string> given;
-  std::string background_prompt;
-  Signal go;
-
- private:
-  std::vector<std::string> models_{"model"};
-};
 
 class Notes final : public StoreObserver {
  public:
@@ -80,37 +28,14 @@ class Notes final : public StoreObserver {
   std::vector<std::string> told;
 };
 
-class BranchesTest : public ::testing::Test {
+class BranchesTest : public FollowedTurnsTest {
  protected:
-  void build(ChatOptions options = {}) {
-    contexts = std::make_unique<ContextBuilder>(observed, provider, options);
-    model = std::make_unique<BackgroundModel>(provider, metrics, BackgroundOptions());
-    titles = std::make_unique<Titles>(observed, *model);
-    summaries = std::make_unique<Summaries>(observed, *contexts, *model);
-    observed.add(*titles);
-    observed.add(*summaries);
+  void build(const ChatOptions& options = {}) {
+    provider.title = "A title";
+    provider.summary = "In short.";
+    FollowedTurnsTest::build(options);
     observed.add(notes);
-    turns = std::make_unique<Turns>(observed, provider, clock, metrics, options);
     conversations = std::make_unique<Conversations>(observed, options);
-  }
-
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> result;
-    std::exception_ptr failure;
-    asio::co_spawn(loop, std::move(task), [&](std::exception_ptr error, T value) {
-      failure = error;
-      if (!error) result.emplace(std::move(value));
-    });
-    loop.restart();
-    while (!result && !failure && loop.run_one() > 0) {
-    }
-    if (failure) std::rethrow_exception(failure);
-    return std::move(*result);
-  }
-  void run_all() {
-    loop.restart();
-    loop.run();
   }
 
   Turn start(TurnRequest request, std::optional<store::IdempotencyKey> key = {}) {
@@ -151,21 +76,9 @@ class BranchesTest : public ::testing::Test {
     }
     return contents;
   }
-  store::Conversation get() { return *run(store.get_conversation(kAlice, *id)); }
+  store::Conversation get() { return FollowedTurnsTest::get(*id); }
 
-  asio::io_context loop;
-  ManualClock clock{1'700'000'000'000};
-  SeededIdSource ids{1};
-  store::ModelStore store{clock, ids};
-  ObservedStore observed{store};
-  CountingProvider provider;
-  telemetry::Metrics metrics;
   Notes notes;
-  std::unique_ptr<ContextBuilder> contexts;
-  std::unique_ptr<BackgroundModel> model;
-  std::unique_ptr<Titles> titles;
-  std::unique_ptr<Summaries> summaries;
-  std::unique_ptr<Turns> turns;
   std::unique_ptr<Conversations> conversations;
   std::optional<ConversationId> id;
 };

@@ -4,14 +4,13 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/testing/run_task.h"
 #include "llm/demo/demo_provider.h"
 #include "store/testing/model_store.h"
-#include "store/testing/run_task.h"
 
 namespace colloquy::chat {
 namespace {
 
-using store::run_task;
 using ::testing::ElementsAre;
 
 const UserId kAlice("alice");

@@ -22,6 +22,19 @@ void check_pair(const std::string& key, const std::string& value) {
   }
 }
 
+constexpr int kUpdateTries = 20;
+
+// Of a patch that makes `current` temporary, or not, without saying for how long: a time to live of
+// its own that it had before, it keeps.
+store::ConversationPatch with_ttl(store::ConversationPatch patch,
+                                  const store::Conversation& current,
+                                  std::int64_t temporary_ttl_seconds) {
+  if (*patch.temporary == current.temporary) return patch;
+  patch.ttl_seconds.emplace();
+  if (*patch.temporary) *patch.ttl_seconds = temporary_ttl_seconds;
+  return patch;
+}
+
 }  // namespace
 
 void check_title(const std::string& title) {
@@ -103,6 +116,9 @@ Task<store::CreatedConversation> Conversations::create(UserId user,
   check_system_prompt(conversation.system_prompt);
   check_metadata(conversation.metadata);
   if (conversation.ttl_seconds) check_ttl_seconds(*conversation.ttl_seconds);
+  if (conversation.temporary && !conversation.ttl_seconds) {
+    conversation.ttl_seconds = options_.temporary_ttl_seconds;
+  }
   check_context(conversation.context);
   auto created = co_await store_.create_conversation(user, std::move(conversation), std::move(key));
   if (!created.replayed) {
@@ -137,12 +153,31 @@ Task<store::Conversation> Conversations::update(UserId user, ConversationId id,
   if (patch.system_prompt) check_system_prompt(*patch.system_prompt);
   if (patch.metadata) check_metadata(*patch.metadata);
   if (patch.ttl_seconds && *patch.ttl_seconds) check_ttl_seconds(**patch.ttl_seconds);
+  bool finds_ttl = patch.temporary && !patch.ttl_seconds;
+  if (patch.temporary && *patch.temporary && patch.ttl_seconds && !*patch.ttl_seconds) {
+    throw invalid_field("ttl_seconds", "must not be null where temporary is true");
+  }
   if (patch.context) check_context(store::patched({}, *patch.context));
   if (active) {
     auto message = co_await find_named(store_, user, id, *active, "active_message_id");
     patch.active = store::TreePlace{message.branch, message.id};
   }
-  co_return co_await store_.update_conversation(std::move(user), id, std::move(patch), if_version);
+  if (!finds_ttl) {
+    co_return co_await store_.update_conversation(std::move(user), id, std::move(patch),
+                                                  if_version);
+  }
+  for (int tries = 1;; ++tries) {
+    auto current = co_await get(user, id);
+    auto decided = with_ttl(patch, current, options_.temporary_ttl_seconds);
+    auto version = if_version.value_or(current.version);
+    try {
+      co_return co_await store_.update_conversation(user, id, std::move(decided), version);
+    } catch (const Error& error) {
+      // Another change came between.
+      bool again = error.code() == ErrorCode::kPreconditionFailed && !if_version;
+      if (!again || tries == kUpdateTries) throw;
+    }
+  }
 }
 
 Task<> Conversations::remove(UserId user, ConversationId id,

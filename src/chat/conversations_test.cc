@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "chat/chat_harness.h"
 
 namespace colloquy::chat {
 namespace {
@@ -49,6 +50,38 @@ TEST(Checks, ContentThatIsTooLongIsTooLargeAndNotInvalid) {
     ASSERT_EQ(error.fields().size(), 1U);
     EXPECT_EQ(error.fields()[0].field, "content");
   }
+}
+
+class TemporaryTest : public LoopTest {
+ protected:
+  store::Conversation create(std::optional<std::int64_t> ttl_seconds, bool temporary) {
+    store::NewConversation fresh;
+    fresh.title = "title";
+    fresh.ttl_seconds = ttl_seconds;
+    fresh.temporary = temporary;
+    return run(conversations_.create(kAlice, fresh, std::nullopt)).conversation;
+  }
+  store::Conversation set_temporary(const store::Conversation& of, bool temporary) {
+    store::ConversationPatch patch;
+    patch.temporary = temporary;
+    return run(conversations_.update(kAlice, of.id, patch, std::nullopt));
+  }
+
+  store::ModelStore model_store_{clock, ids};
+  Conversations conversations_{model_store_, ChatOptions{}};
+};
+
+TEST_F(TemporaryTest, OneThatIsNotKeepsItsOwnTimeToLive) {
+  auto conversation = create(1000, false);
+  EXPECT_EQ(set_temporary(conversation, false).ttl_seconds, 1000);
+  auto temporary = set_temporary(conversation, true);
+  EXPECT_EQ(temporary.ttl_seconds, ChatOptions{}.temporary_ttl_seconds);
+  EXPECT_EQ(set_temporary(conversation, false).ttl_seconds, std::nullopt);
+}
+
+TEST_F(TemporaryTest, OneThatIsKeepsTheTimeToLiveThatItHas) {
+  auto conversation = create(1000, true);
+  EXPECT_EQ(set_temporary(conversation, true).ttl_seconds, 1000);
 }
 
 }  // namespace

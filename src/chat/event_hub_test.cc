@@ -9,13 +9,12 @@
 #include <thread>
 
 #include "base/error.h"
-#include "store/testing/run_task.h"
+#include "base/testing/run_task.h"
 
 namespace colloquy::chat {
 namespace {
 
 using std::chrono::milliseconds;
-using store::run_task;
 using ::testing::ElementsAre;
 
 const UserId kAlice("alice");

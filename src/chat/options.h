@@ -18,6 +18,7 @@ struct ChatOptions {
   bool context_summary = false;
   std::size_t max_tokens_default = 0;  // of an answer; 0: the model's own
   std::size_t max_content_bytes = limits::kContentBytesDefault;
+  std::int64_t temporary_ttl_seconds = 24LL * 60 * 60;
   std::size_t max_turns = 1000;  // running at once on this server
   std::chrono::milliseconds turn_timeout{600'000};
   // How often what was said so far is saved while an answer is made; 0: never.

@@ -3,13 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/testing/run_task.h"
 #include "store/testing/model_store.h"
-#include "store/testing/run_task.h"
 
 namespace colloquy::chat {
 namespace {
-
-using store::run_task;
 
 const UserId kAlice("alice");
 

@@ -94,6 +94,10 @@ Task<std::vector<llm::ChatMessage>> Turns::context_for(UserId user, const TurnRe
   if (!request.conversation_id) {
     fresh.new_conversation.emplace();
     fresh.new_conversation->title = title_from_prompt(request.prompt);
+    fresh.new_conversation->temporary = request.temporary;
+    if (request.temporary) {
+      fresh.new_conversation->ttl_seconds = options_.temporary_ttl_seconds;
+    }
     co_return to_chat_messages(contexts_.first(fresh.model, request.prompt));
   }
   const auto id = *request.conversation_id;
@@ -154,6 +158,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
     fresh.prompt.content = request.prompt;
     fresh.prompt.metadata = request.metadata;
     fresh.prompt.client_message_id = request.client_message_id;
+    fresh.prompt.attachments = std::move(request.attachments);
   }
   fresh.lease_until_s = clock_.now_s() + options_.turn_timeout.count() / 1000 + 60;
   turn->lease_until_s = fresh.lease_until_s;
@@ -328,6 +333,19 @@ Task<> Turns::wait_until_idle(milliseconds at_most) {
     auto left = std::chrono::duration_cast<milliseconds>(give_up - steady_clock::now());
     if (left.count() <= 0) break;
     co_await changed_.wait(ticket, left);
+  }
+}
+
+void Turns::cancel_all(const UserId& user) {
+  std::vector<std::shared_ptr<RunningTurn>> theirs;
+  {
+    std::scoped_lock lock(mutex_);
+    for (const auto& [id, turn] : turns_) {
+      if (turn->generation->user() == user) theirs.push_back(turn);
+    }
+  }
+  for (const auto& turn : theirs) {
+    boost::asio::post(turn->executor, [turn] { turn->cut(Cut::kCancelled); });
   }
 }
 

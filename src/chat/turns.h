@@ -46,8 +46,10 @@ struct TurnRequest {
   std::string model;  // empty: the default
   llm::SamplingOptions sampling;
   store::Metadata metadata;  // of the prompt's message
+  bool temporary = false;    // the new conversation
   std::string client_message_id;
   std::string request_id;
+  store::Attachments attachments = {};  // of the prompt's message
 };
 
 // A turn as its follower sees it.
@@ -90,6 +92,10 @@ class Turns {
   // already as it is. kNotFound; kUnavailable (it cannot be saved, or the server that makes it not
   // be reached).
   Task<store::Message> cancel(UserId user, ConversationId id, MessageId reply);
+
+  // Stops the model in all turns of the user's that this server makes; what was said is saved where
+  // there is a place for it. Does not wait for that.
+  void cancel_all(const UserId& user);
 
   // For other servers: of what this one makes. Null, or nullopt, for anything else.
   std::shared_ptr<Generation> running_here(const AnswerName& name) const;

@@ -3,14 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "store/testing/model_store.h"
+#include "chat/chat_harness.h"
 
 namespace colloquy::chat {
 namespace {
@@ -18,8 +14,6 @@ namespace {
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
-
-const UserId kAlice("alice");
 
 // A store whose answers cannot be saved for a while, as on a full disk, and one that a start of a
 // turn waits for and then fails.
@@ -77,33 +71,10 @@ class ScriptedProvider final : public llm::Provider {
   std::vector<std::string> models_{"scripted", "other"};
 };
 
-// Everything around Turns, on one event loop.
-class TurnsTest : public ::testing::Test {
+class TurnsTest : public LoopTest {
  protected:
-  void build(ChatOptions options = {}) {
-    turns =
-        std::make_unique<Turns>(store, provider, clock, metrics, options,
-                                [this](const UserId&, std::int64_t tokens) { charged += tokens; });
-  }
-
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> result;
-    std::exception_ptr failure;
-    asio::co_spawn(loop, std::move(task), [&](std::exception_ptr error, T value) {
-      failure = error;
-      if (!error) result.emplace(std::move(value));
-    });
-    loop.restart();
-    while (!result && !failure && loop.run_one() > 0) {
-    }
-    if (failure) std::rethrow_exception(failure);
-    return std::move(*result);
-  }
-
-  void run_all() {
-    loop.restart();
-    loop.run();
+  void build(const ChatOptions& options = {}) {
+    turns = std::make_unique<Turns>(store, provider, clock, metrics, options, charge);
   }
 
   Turn start(std::string prompt, std::optional<ConversationId> in = {},
@@ -118,13 +89,8 @@ class TurnsTest : public ::testing::Test {
     return run(store.list_messages(kAlice, id, {})).messages;
   }
 
-  asio::io_context loop;
-  ManualClock clock{1'700'000'000'000};
-  SeededIdSource ids{1};
   FullStore store{clock, ids};
   ScriptedProvider provider;
-  telemetry::Metrics metrics;
-  std::int64_t charged = 0;
   std::unique_ptr<Turns> turns;
 };
 

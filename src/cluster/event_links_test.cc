@@ -12,8 +12,8 @@
 #include <mutex>
 #include <thread>
 
+#include "base/testing/run_task.h"
 #include "cluster/owner.h"
-#include "net/testing/run_task.h"
 #include "net/testing/scripted_server.h"
 
 namespace colloquy::cluster {
@@ -132,7 +132,7 @@ class EventLinksTest : public ::testing::Test {
   static chat::EventHub::Follower::Step next(chat::EventHub::Follower& follower,
                                              milliseconds wait = milliseconds(20'000)) {
     asio::io_context own;
-    return nt::run_task(own, follower.next(wait));
+    return run_task(own, follower.next(wait));
   }
   // "reset", or the numbers of the events, one for each.
   static std::vector<std::string> heard(chat::EventHub::Follower& follower, std::size_t count) {

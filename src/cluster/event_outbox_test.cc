@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "net/testing/run_task.h"
+#include "base/testing/run_task.h"
 
 namespace colloquy::cluster {
 namespace {
@@ -30,7 +30,7 @@ class EventOutboxTest : public ::testing::Test {
  protected:
   static EventOutbox::Subscriber::Step next(EventOutbox::Subscriber& subscriber, int wait_ms = 0) {
     boost::asio::io_context loop;
-    return net::testing::run_task(loop, subscriber.next(milliseconds(wait_ms)));
+    return run_task(loop, subscriber.next(milliseconds(wait_ms)));
   }
   void publish(std::uint64_t from, std::uint64_t to) {
     for (auto i = from; i <= to; ++i) outbox.publish(kAlice, event(i));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/limits.h"
 
@@ -43,25 +44,6 @@ Nonce nonce_of(std::uint64_t number) {
   return nonce;
 }
 
-std::string to_base64(const std::string& bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');  // and the NUL that OpenSSL writes
-  auto size = EVP_EncodeBlock(bytes_of(text), bytes_of(std::string_view(bytes)),
-                              static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(size));
-  return text;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  if (text.empty() || text.size() % 4 != 0 || text.size() > 2 * kTextBytesMax) return std::nullopt;
-  std::string bytes(text.size() / 4 * 3, '\0');
-  auto size = EVP_DecodeBlock(bytes_of(bytes), bytes_of(text), static_cast<int>(text.size()));
-  auto padding = static_cast<std::size_t>(text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0);
-  // OpenSSL leaves out white space at both ends: what is shorter is not ours.
-  if (size < 0 || static_cast<std::size_t>(size) != bytes.size()) return std::nullopt;
-  bytes.resize(bytes.size() - padding);
-  return bytes;
-}
-
 }  // namespace
 
 Sealer::Sealer(std::string key) : key_(checked(std::move(key))) {}
@@ -83,11 +65,12 @@ std::string Sealer::seal(std::string_view text) {
               EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, static_cast<int>(kTagBytes),
                                   bytes_of(sealed) + text.size()) == 1;
   if (!done) throw internal_error("AES-GCM failed");
-  return to_base64(sealed);
+  return base64_encode(sealed);
 }
 
 std::optional<std::string> Unsealer::open(std::string_view sealed) {
-  auto bytes = from_base64(sealed);
+  if (sealed.size() > 2 * kTextBytesMax) return std::nullopt;
+  auto bytes = base64_decode(sealed);
   if (!bytes || bytes->size() < kTagBytes) return std::nullopt;
   auto nonce = nonce_of(number_++);
   auto length = bytes->size() - kTagBytes;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "config/values.h"
+
 namespace colloquy::config {
 namespace {
 
@@ -66,6 +68,14 @@ void check_keys(const ServeConfig& config) {
   }
 }
 
+void refuse_files(const ServeConfig& config, const std::string& why) {
+  for (const auto& setting : serve_settings()) {
+    if (setting.group == "Files" && setting.name != "files") {
+      refuse_given(config, setting.name, why);
+    }
+  }
+}
+
 void check_store(const ServeConfig& config) {
   if (config.advertise.empty() != config.cluster_key_file.empty()) {
     throw ConfigError("--advertise and --cluster-key-file go together");
@@ -74,18 +84,95 @@ void check_store(const ServeConfig& config) {
     throw ConfigError(config.sources.of("peers") + " needs --advertise and --cluster-key-file");
   }
   if (config.store == StoreKind::kDynamoDb) {
-    for (const char* setting : {"block-cache", "min-free-disk", "write-queue"}) {
+    for (const char* setting : {"block-cache", "min-free-disk", "write-queue", "backup-to"}) {
       refuse_given(config, setting, "has no effect with --store dynamodb");
+    }
+    if (config.files.empty()) {
+      refuse_files(config, "has no effect with --store dynamodb without --files");
+      refuse_given(config, "encrypt-files", "has no effect with --store dynamodb without --files");
     }
     return;
   }
   for (const auto& setting : serve_settings()) {
     if (setting.group != "Tables") continue;
+    bool of_kms =
+        setting.name == "dynamodb-region" && config.encryption.kind == EncryptionKind::kKms;
+    if (of_kms) continue;
     refuse_given(config, setting.name, "has no effect without --store dynamodb");
   }
 }
 
+// The master key that the kind of encryption needs, and no other.
+template <class Config>
+void check_master_key(const Config& config) {
+  const auto& encryption = config.encryption;
+  auto needs = [](const char* kind, const char* what) {
+    return ConfigError("--encryption " + std::string(kind) + " needs " + what);
+  };
+  switch (encryption.kind) {
+    case EncryptionKind::kFile:
+      if (encryption.master_key_file.empty()) throw needs("file", "--master-key-file");
+      break;
+    case EncryptionKind::kEnv:
+      if (encryption.master_key.empty()) throw needs("env", "COLLOQUY_MASTER_KEY");
+      break;
+    case EncryptionKind::kKms:
+      if (encryption.kms_key.empty()) throw needs("kms", "--kms-key");
+      break;
+    case EncryptionKind::kOff:
+      break;
+  }
+  auto refuse = [&config](std::string_view setting, const char* kind) {
+    if (!config.sources.has(setting)) return;
+    throw ConfigError(config.sources.of(setting) + " has no effect without --encryption " + kind);
+  };
+  if (encryption.kind == EncryptionKind::kEnv) refuse("master-key-file", "file");
+  if (encryption.kind != EncryptionKind::kEnv) refuse("master-key", "env");
+  if (encryption.kind != EncryptionKind::kKms) {
+    refuse("kms-key", "kms");
+    refuse("kms-endpoint", "kms");
+  }
+}
+
+void check_encryption(const ServeConfig& config) {
+  if (config.encryption.kind == EncryptionKind::kOff) {
+    for (const auto& setting : serve_settings()) {
+      if (setting.group != "Encrypting" || setting.name == "encryption") continue;
+      refuse_given(config, setting.name, "has no effect without --encryption");
+    }
+    return;
+  }
+  check_master_key(config);
+  if (config.store == StoreKind::kDynamoDb) {
+    refuse_given(config, "keyring", "has no effect with --store dynamodb: the keys are in a table");
+  } else {
+    refuse_given(config, "dynamodb-keys-table", "has no effect without --store dynamodb");
+    if (config.encryption.keyring.empty()) {
+      throw ConfigError("--encryption needs --keyring, a folder apart from --data");
+    }
+  }
+  if (config.sources.has("search") && config.search) {
+    throw ConfigError(config.sources.of("search") +
+                      " on cannot be had with --encryption: an index would show the texts");
+  }
+}
+
 }  // namespace
+
+void check_together(const KeysConfig& config) {
+  if (config.encryption.kind == EncryptionKind::kOff) {
+    throw ConfigError("--encryption is needed: file, env or kms, as the servers have it");
+  }
+  check_master_key(config);
+  if (config.encryption.keyring.empty()) return;
+  for (const auto& setting : keys_settings()) {
+    if (!setting.name.starts_with("dynamodb-") || !config.sources.has(setting.name)) continue;
+    if (setting.name == "dynamodb-region" && config.encryption.kind == EncryptionKind::kKms) {
+      continue;
+    }
+    throw ConfigError(config.sources.of(setting.name) + " has no effect with --keyring");
+  }
+}
 
 void check_together(const ServeConfig& config) {
   if (config.data.empty()) throw ConfigError("--data must name a folder");
@@ -100,6 +187,53 @@ void check_together(const ServeConfig& config) {
   check_keys(config);
   check_model(config);
   check_store(config);
+  check_encryption(config);
+  if (config.files == "off") {
+    refuse_files(config, "has no effect with --files off");
+    refuse_given(config, "encrypt-files", "has no effect with --files off");
+  }
+  if (!config.backup_to.empty()) return;
+  for (const char* setting : {"backup-every", "backup-keep", "backup-log-limit"}) {
+    refuse_given(config, setting, "has no effect without --backup-to");
+  }
+}
+
+void check_together(const RestoreConfig& config) {
+  auto refuse = [&config](std::string_view setting, const std::string& why) {
+    if (config.sources.has(setting)) throw ConfigError(config.sources.of(setting) + " " + why);
+  };
+  if (config.store == StoreKind::kRocksDb) {
+    if (config.from.empty()) {
+      throw ConfigError("--from is needed: the folder that the backup is in");
+    }
+    // No default: nobody restores into a folder that they did not name.
+    if (config.data.empty()) throw ConfigError("--data is needed: the new data folder");
+    for (const auto& setting : restore_settings()) {
+      if (setting.group == "Restore tables") {
+        refuse(setting.name, "has no effect without --store dynamodb");
+      }
+    }
+    return;
+  }
+  for (const char* setting : {"from", "lineage", "allow-partial"}) {
+    refuse(setting, "has no effect with --store dynamodb");
+  }
+  // In the environment it may be there for the servers.
+  if (config.sources.has("data") && config.sources.of("data").starts_with("--")) {
+    refuse("data", "has no effect with --store dynamodb");
+  }
+  if (config.at.empty()) throw ConfigError("--at is needed: the second to restore");
+  if (config.prefix.empty() && config.suffix.empty()) {
+    throw ConfigError("--suffix or --prefix is needed: what the new tables' names have more");
+  }
+  for (const auto& table : {config.dynamodb.conversations_table, config.dynamodb.messages_table}) {
+    auto name = config.prefix + table + config.suffix;
+    try {
+      check_table_name(name);
+    } catch (const ConfigError& error) {
+      throw ConfigError("the new table's name \"" + name + "\" " + error.what());
+    }
+  }
 }
 
 void check_together(MigrateConfig& config) {

@@ -37,7 +37,10 @@ void refuse_unknown_variables(const Environment& environment) {
     bool known = std::any_of(serve_settings().begin(), serve_settings().end(), is_of) ||
                  std::any_of(token_settings().begin(), token_settings().end(), is_of) ||
                  std::any_of(tables_settings().begin(), tables_settings().end(), is_of) ||
-                 std::any_of(migrate_settings().begin(), migrate_settings().end(), is_of);
+                 std::any_of(migrate_settings().begin(), migrate_settings().end(), is_of) ||
+                 std::any_of(backup_settings().begin(), backup_settings().end(), is_of) ||
+                 std::any_of(restore_settings().begin(), restore_settings().end(), is_of) ||
+                 std::any_of(verify_settings().begin(), verify_settings().end(), is_of);
     if (!known) throw ConfigError("the environment variable " + name + " is not a setting");
   }
 }
@@ -236,6 +239,40 @@ std::optional<MigrateConfig> parse_migrate(const std::vector<std::string>& argum
   return config;
 }
 
+std::optional<BackupConfig> parse_backup(const std::vector<std::string>& arguments,
+                                         const Environment& environment, std::ostream& out) {
+  Parser<BackupConfig> parser("colloquy backup",
+                              "Backs the embedded store up, while a server runs on it or not.",
+                              backup_settings());
+  auto config = parser.parse(arguments, environment, out);
+  if (config && config->to.empty()) {
+    throw ConfigError("--to is needed: the folder that the backup is to be in");
+  }
+  if (config && config->data.empty()) throw ConfigError("--data must name a folder");
+  return config;
+}
+
+std::optional<RestoreConfig> parse_restore(const std::vector<std::string>& arguments,
+                                           const Environment& environment, std::ostream& out) {
+  Parser<RestoreConfig> parser("colloquy restore",
+                               "Makes a data folder, or new tables, as a store was at a moment.",
+                               restore_settings());
+  auto config = parser.parse(arguments, environment, out);
+  if (config) check_together(*config);
+  return config;
+}
+
+std::optional<VerifyConfig> parse_verify(const std::vector<std::string>& arguments,
+                                         const Environment& environment, std::ostream& out) {
+  Parser<VerifyConfig> parser("colloquy verify", "Proves that a backup can be restored.",
+                              verify_settings());
+  auto config = parser.parse(arguments, environment, out);
+  if (config && config->from.empty()) {
+    throw ConfigError("--from is needed: the folder that the backup is in");
+  }
+  return config;
+}
+
 std::optional<TablesCommand> parse_tables(const std::vector<std::string>& arguments,
                                           const Environment& environment, std::ostream& out) {
   using Action = TablesCommand::Action;
@@ -257,12 +294,38 @@ std::optional<TablesCommand> parse_tables(const std::vector<std::string>& argume
   return TablesCommand{action->second, std::move(*config)};
 }
 
+std::optional<KeysCommand> parse_keys(const std::vector<std::string>& arguments,
+                                      const Environment& environment, std::ostream& out) {
+  using Action = KeysCommand::Action;
+  const std::map<std::string, Action> actions{{"create", Action::kCreate},
+                                              {"create-table", Action::kCreateTable},
+                                              {"rotate", Action::kRotate}};
+  Parser<KeysConfig> parser("colloquy keys create|create-table|rotate",
+                            "Makes a master key, the table of users' keys, or wraps them anew.",
+                            keys_settings());
+  auto action = arguments.empty() ? actions.end() : actions.find(arguments.front());
+  bool asks_for_help =
+      !arguments.empty() && (arguments.front() == "--help" || arguments.front() == "-h");
+  if (action == actions.end() && !asks_for_help) {
+    throw ConfigError("keys needs to know what to do: create, create-table or rotate");
+  }
+  std::vector<std::string> rest(arguments.begin() + (asks_for_help ? 0 : 1), arguments.end());
+  auto config = parser.parse(rest, environment, out);
+  if (!config) return std::nullopt;
+  if (action->second == Action::kRotate) check_together(*config);
+  return KeysCommand{action->second, std::move(*config)};
+}
+
 std::string settings_markdown() {
   std::string out;
   append_table(out, serve_settings());
   append_table(out, token_settings());
   append_table(out, tables_settings());
+  append_table(out, keys_settings());
   append_table(out, migrate_settings());
+  append_table(out, backup_settings());
+  append_table(out, restore_settings());
+  append_table(out, verify_settings());
   return out;
 }
 

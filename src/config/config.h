@@ -57,6 +57,19 @@ struct DynamoDbConfig {
   bool updated_index = false;
 };
 
+enum class EncryptionKind : std::uint8_t { kOff, kFile, kEnv, kKms };
+
+// Where the master key and the keyring are.
+struct EncryptionConfig {
+  EncryptionKind kind = EncryptionKind::kOff;
+  std::string master_key;
+  std::string master_key_file;
+  std::string kms_key;
+  std::string kms_endpoint;  // empty: the region's own
+  std::string keyring;       // a folder; empty: the table
+  std::string keys_table;
+};
+
 // What `colloquy serve` needs. The defaults stand in the table of settings.
 struct ServeConfig {
   ListenAddress listen;
@@ -79,6 +92,23 @@ struct ServeConfig {
   std::size_t block_cache_bytes = 0;
   std::size_t min_free_disk_bytes = 0;
   std::size_t write_queue = 0;
+  std::string backup_to;  // empty: no continuous backup
+  std::chrono::milliseconds backup_every{};
+  std::chrono::milliseconds backup_keep{};
+  std::size_t backup_log_limit_bytes = 0;
+  EncryptionConfig encryption;
+  bool encrypt_files = false;
+  bool search = false;
+  std::string files;                  // empty: DATA/files with the embedded store, none with tables
+  std::size_t files_quota_bytes = 0;  // 0: none
+  std::size_t files_quota_count = 0;  // 0: none
+  std::size_t files_min_free_bytes = 0;
+  std::size_t files_threads = 0;
+  std::size_t max_file_bytes = 0;
+  std::size_t max_import_bytes = 0;
+  std::chrono::milliseconds retention{};  // 0: what has no time to live of its own stays
+  std::chrono::milliseconds temporary_ttl{};
+  std::size_t removal_rate = 0;
   DynamoDbConfig dynamodb;
   std::chrono::milliseconds dynamodb_sweep_interval{};
   std::string advertise;           // empty: this server is not called by others
@@ -142,6 +172,15 @@ struct TokenConfig {
 struct TablesConfig {
   DynamoDbConfig dynamodb;
   bool secondary_indexes = true;
+  std::string keys_table;  // empty: it is not looked at
+
+  Sources sources;
+};
+
+// What `colloquy keys` needs.
+struct KeysConfig {
+  EncryptionConfig encryption;
+  DynamoDbConfig dynamodb;
 
   Sources sources;
 };
@@ -167,6 +206,43 @@ struct MigrateConfig {
   Sources sources;
 };
 
+// What `colloquy backup` needs.
+struct BackupConfig {
+  std::string data;
+  std::string to;
+  std::chrono::milliseconds keep{};
+
+  Sources sources;
+};
+
+// What `colloquy restore` needs.
+struct RestoreConfig {
+  StoreKind store = StoreKind::kRocksDb;
+  std::string from;
+  std::string at;  // RFC 3339; empty: as late as can be
+  std::string data;
+  std::string lineage;  // empty: the only one that can be meant
+  std::string erased;   // file with erased users; empty: none beside the backup's own
+  bool keep_expired = false;
+  std::optional<std::chrono::milliseconds> retention;  // the servers'; nullopt: as the store has it
+  bool allow_partial = false;
+  DynamoDbConfig dynamodb;
+  std::string prefix;  // of the new tables' names, before those of the old, and behind
+  std::string suffix;
+  std::chrono::milliseconds wait{};  // until the new tables are active
+
+  Sources sources;
+};
+
+// What `colloquy verify` needs.
+struct VerifyConfig {
+  std::string from;
+  std::string lineage;  // empty: all
+  std::string scratch;  // empty: what is read is not restored
+
+  Sources sources;
+};
+
 // A setting is unknown or invalid; what() names it, in one line for a person.
 class ConfigError : public std::runtime_error {
  public:
@@ -187,7 +263,11 @@ struct Setting {
 const std::vector<Setting<ServeConfig>>& serve_settings();
 const std::vector<Setting<TokenConfig>>& token_settings();
 const std::vector<Setting<TablesConfig>>& tables_settings();
+const std::vector<Setting<KeysConfig>>& keys_settings();
 const std::vector<Setting<MigrateConfig>>& migrate_settings();
+const std::vector<Setting<BackupConfig>>& backup_settings();
+const std::vector<Setting<RestoreConfig>>& restore_settings();
+const std::vector<Setting<VerifyConfig>>& verify_settings();
 
 // The name of the environment variable of a setting.
 std::string environment_name(std::string_view setting);
@@ -209,6 +289,13 @@ std::optional<TokenConfig> parse_token(const std::vector<std::string>& arguments
 std::optional<MigrateConfig> parse_migrate(const std::vector<std::string>& arguments,
                                            const Environment& environment, std::ostream& out);
 
+std::optional<BackupConfig> parse_backup(const std::vector<std::string>& arguments,
+                                         const Environment& environment, std::ostream& out);
+std::optional<RestoreConfig> parse_restore(const std::vector<std::string>& arguments,
+                                           const Environment& environment, std::ostream& out);
+std::optional<VerifyConfig> parse_verify(const std::vector<std::string>& arguments,
+                                         const Environment& environment, std::ostream& out);
+
 // The first argument is what to do; the rest are settings.
 struct TablesCommand {
   enum class Action : std::uint8_t { kCreate, kCheck, kDescribe };
@@ -217,6 +304,14 @@ struct TablesCommand {
 };
 std::optional<TablesCommand> parse_tables(const std::vector<std::string>& arguments,
                                           const Environment& environment, std::ostream& out);
+
+struct KeysCommand {
+  enum class Action : std::uint8_t { kCreate, kCreateTable, kRotate };
+  Action action = Action::kCreate;
+  KeysConfig config;
+};
+std::optional<KeysCommand> parse_keys(const std::vector<std::string>& arguments,
+                                      const Environment& environment, std::ostream& out);
 
 // The table of every setting in Markdown, for docs/operations.md.
 std::string settings_markdown();

@@ -166,6 +166,14 @@ TEST(Config, SaysWhereASettingStands) {
   EXPECT_FALSE(config.sources.has("data"));
 }
 
+TEST(Config, SearchIsOnUnlessItIsSwitchedOff) {
+  EXPECT_TRUE(serve({}).search);
+  EXPECT_FALSE(serve({"--search", "off"}).search);
+  EXPECT_FALSE(serve({}, {{"COLLOQUY_SEARCH", "off"}}).search);
+  EXPECT_TRUE(serve({"--search", "on"}, {{"COLLOQUY_SEARCH", "off"}}).search);
+  EXPECT_THAT(refusal({"--search", "yes"}), HasSubstr("search"));
+}
+
 TEST(Config, DurationsAndSizesAreBounded) {
   for (const auto& setting : serve_settings()) {
     std::string flag = "--" + std::string(setting.name);

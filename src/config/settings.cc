@@ -2,38 +2,28 @@
 #include <algorithm>
 
 #include "config/config.h"
+#include "config/encryption_settings.h"
+#include "config/setting_makers.h"
 #include "config/values.h"
 
 namespace colloquy::config {
 namespace {
 
-// Sums and products of what is within these bounds overflow nothing.
-constexpr std::int64_t kDayMs = 24LL * 60 * 60 * 1000;
-constexpr std::int64_t kMostDays = 366;
 constexpr std::size_t kMostBytes = std::size_t{1} << 50U;  // 1 PiB
 
 using Serve = ServeConfig;
 using ServeApply = std::function<void(Serve&, const std::string&)>;
 
-template <class Config>
-auto text(std::string Config::*field) {
-  return [field](Config& c, const std::string& v) { c.*field = v; };
-}
 ServeApply list(std::vector<std::string> Serve::*field) {
   return [field](Serve& c, const std::string& v) { c.*field = parse_list(v); };
 }
 ServeApply listen(ListenAddress Serve::*field) {
   return [field](Serve& c, const std::string& v) { c.*field = parse_listen(v); };
 }
-template <class Config>
-auto duration(std::chrono::milliseconds Config::*field, std::int64_t least_ms = 1,
-              std::int64_t most_days = kMostDays) {
-  return [field, least_ms, most_days](Config& c, const std::string& v) {
-    c.*field = parse_duration(v);
-    if ((c.*field).count() < least_ms) throw ConfigError("is too short");
-    if ((c.*field).count() > most_days * kDayMs) {
-      throw ConfigError("is too long: " + std::to_string(most_days) + "d at most");
-    }
+ServeApply whole_seconds(std::chrono::milliseconds Serve::*field, std::int64_t least_ms) {
+  return [field, least_ms](Serve& c, const std::string& v) {
+    duration(field, least_ms, limits::kTtlSecondsMax / (24LL * 60 * 60))(c, v);
+    if ((c.*field).count() % 1000 != 0) throw ConfigError("must be whole seconds");
   };
 }
 ServeApply bytes(std::size_t Serve::*field, std::size_t least = 0, std::size_t most = kMostBytes) {
@@ -52,15 +42,7 @@ ServeApply boolean(bool Serve::*field) {
   return [field](Serve& c, const std::string& v) { c.*field = parse_boolean(v); };
 }
 
-void apply_store(Serve& config, const std::string& value) {
-  if (value == "rocksdb") {
-    config.store = StoreKind::kRocksDb;
-  } else if (value == "dynamodb") {
-    config.store = StoreKind::kDynamoDb;
-  } else {
-    throw ConfigError("must be rocksdb or dynamodb");
-  }
-}
+void apply_store(Serve& config, const std::string& value) { config.store = parse_store(value); }
 
 void apply_model(Serve& config, const std::string& value) {
   if (value == "demo") {
@@ -84,6 +66,16 @@ void apply_titles(Serve& config, const std::string& value) {
   } else {
     throw ConfigError("must be auto, prompt or model");
   }
+}
+
+void apply_search(Serve& config, const std::string& value) {
+  if (value != "on" && value != "off") throw ConfigError("must be on or off");
+  config.search = value == "on";
+}
+
+void apply_encrypt_files(Serve& config, const std::string& value) {
+  if (value != "on" && value != "off") throw ConfigError("must be on or off");
+  config.encrypt_files = value == "on";
 }
 
 void apply_log_level(Serve& config, const std::string& value) {
@@ -120,11 +112,6 @@ void apply_base_url(Serve& config, const std::string& value) {
   config.openai_base_url = value;
 }
 
-void apply_endpoint(DynamoDbConfig& config, const std::string& value) {
-  if (!value.empty()) check_endpoint(value);
-  config.endpoint = value;
-}
-
 void apply_partial_save_interval(Serve& config, const std::string& value) {
   if (value.empty()) return;
   auto interval = parse_duration(value);
@@ -145,42 +132,6 @@ void apply_peers(Serve& config, const std::string& value) {
 
 void apply_place(std::optional<MigratePlace>& place, const std::string& value) {
   if (!value.empty()) place = parse_place(value);
-}
-
-std::chrono::milliseconds short_duration(const std::string& text) {
-  auto duration = parse_duration(text);
-  auto ms = duration.count();
-  if (ms < 100 || ms > 60'000) throw ConfigError("must be between 100ms and 1m");
-  return duration;
-}
-
-// The settings of the tables, of every command that speaks to them.
-template <class Config>
-std::vector<Setting<Config>> dynamodb_settings() {
-  auto table_name = [](std::string DynamoDbConfig::*field) {
-    return [field](Config& c, const std::string& v) {
-      check_table_name(v);
-      c.dynamodb.*field = v;
-    };
-  };
-  return {
-      {"Tables", "dynamodb-endpoint", "",
-       "URL of another service than Amazon's own, such as http://127.0.0.1:8000.", false,
-       [](Config& c, const std::string& v) { apply_endpoint(c.dynamodb, v); }},
-      {"Tables", "dynamodb-region", "",
-       "Region of the tables; default: found as the AWS SDKs find it.", false,
-       [](Config& c, const std::string& v) { c.dynamodb.region = v; }},
-      {"Tables", "dynamodb-conversations-table", "conversations",
-       "Name of the table of conversations.", false,
-       table_name(&DynamoDbConfig::conversations_table)},
-      {"Tables", "dynamodb-messages-table", "messages", "Name of the table of messages.", false,
-       table_name(&DynamoDbConfig::messages_table)},
-      {"Tables", "dynamodb-timeout", "5s", "How long one attempt of a call may take.", false,
-       [](Config& c, const std::string& v) { c.dynamodb.timeout = short_duration(v); }},
-      {"Tables", "dynamodb-call-timeout", "20s",
-       "How long after a call began it may be tried again.", false,
-       [](Config& c, const std::string& v) { c.dynamodb.call_timeout = short_duration(v); }},
-  };
 }
 
 template <class Config>
@@ -208,6 +159,13 @@ const std::vector<Setting<TablesConfig>>& tables_settings() {
          [](TablesConfig& c, const std::string& v) { c.secondary_indexes = !parse_boolean(v); },
          true});
     settings.push_back(updated_index_setting<TablesConfig>());
+    settings.push_back({"Tables", "dynamodb-keys-table", "",
+                        "Name of the table of the users' wrapped keys, which is then made and "
+                        "checked too.",
+                        false, [](TablesConfig& c, const std::string& v) {
+                          if (!v.empty()) check_table_name(v);
+                          c.keys_table = v;
+                        }});
     return settings;
   }();
   return table;
@@ -235,6 +193,9 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
        false, bytes(&Serve::max_header_bytes, 1024, limits::kMiB)},
       {"Listening", "max-body-bytes", "8MiB", "Largest request body; more is answered 413.", false,
        bytes(&Serve::max_body_bytes, 1024, 1024 * limits::kMiB)},
+      {"Listening", "max-import-size", "1GiB",
+       "Largest import, which is read while it arrives; more is answered 413.", false,
+       bytes(&Serve::max_import_bytes, 1024)},
       {"Listening", "idle-timeout", "75s", "How long a connection may wait between two requests.",
        false, duration(&Serve::idle_timeout)},
       {"Listening", "request-timeout", "30s", "How long a client may take to send one request.",
@@ -265,6 +226,50 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
       {"Storing", "write-queue", "4096",
        "Writes that may wait for the disk at once; more are answered 503.", false,
        number(&Serve::write_queue, 1, 1'000'000)},
+      {"Storing", "retention", "0s",
+       "How long after its last activity a conversation goes that has no time to live of its own; "
+       "0s: it stays. The same for all servers on the same tables.",
+       false, whole_seconds(&Serve::retention, 0)},
+      {"Storing", "temporary-ttl", "24h",
+       "How long after its last activity a temporary conversation goes.", false,
+       whole_seconds(&Serve::temporary_ttl, 1000)},
+      {"Storing", "removal-rate", "1000",
+       "Messages of deleted and expired conversations that are removed a second, at most.", false,
+       number(&Serve::removal_rate, 10, 1'000'000)},
+
+      {"Backing up", "backup-to", "",
+       "Folder that a backup of the embedded store is kept in, from which `colloquy restore` has "
+       "any second back; a mounted bucket will do. Empty: there is none.",
+       false, text(&Serve::backup_to)},
+      {"Backing up", "backup-every", "1s", "How often what was committed is shipped into it.",
+       false, duration(&Serve::backup_every, 100, 1)},
+      {"Backing up", "backup-keep", "35d", "How far back it reaches.", false,
+       duration(&Serve::backup_keep, 1000)},
+      {"Backing up", "backup-log-limit", "4GiB",
+       "Most room in the data folder for what could not be shipped yet; past it, the seconds since "
+       "are given up, and the backup begins anew when it can.",
+       false, bytes(&Serve::backup_log_limit_bytes, limits::kMiB)},
+      {"Searching", "search", "on",
+       "Full-text search: on or off. With rocksdb it keeps an index in the folder of --data.",
+       false, apply_search},
+      {"Files", "files", "",
+       "Folder of the users' files, which other programs may use too; off: none are kept. Default: "
+       "DATA/files with rocksdb, off with dynamodb.",
+       false, text(&Serve::files)},
+      {"Files", "files-quota", "1GiB",
+       "Bytes that the files of one user may have; more are answered 507. 0: no limit.", false,
+       bytes(&Serve::files_quota_bytes)},
+      {"Files", "files-quota-count", "10000",
+       "Files and folders that one user may have; more are answered 507. 0: no limit.", false,
+       number(&Serve::files_quota_count, 0, 1'000'000'000)},
+      {"Files", "files-min-free", "512MiB",
+       "Files are refused with 507 where less would be left free on their volume, beyond "
+       "--min-free-disk where the store is there too.",
+       false, bytes(&Serve::files_min_free_bytes)},
+      {"Files", "files-threads", "4", "Threads that read and write files.", false,
+       number(&Serve::files_threads, 1, 256)},
+      {"Files", "max-file-size", "256MiB", "Largest file; more is answered 413.", false,
+       bytes(&Serve::max_file_bytes, 1)},
 
       {"Signing in", "token-key", "", "Key of HS256 tokens, at least 32 bytes; instead of a file.",
        true, text(&Serve::token_key)},
@@ -393,9 +398,14 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
                       "too; a host name stands for each of its addresses, and this server may be "
                       "among them. Needs advertise and cluster-key-file.",
                       false, apply_peers});
-    auto after_storing = std::find_if(settings.begin(), settings.end(), [](const auto& setting) {
-      return setting.group == "Signing in";
-    });
+    auto encrypting = encryption_settings<ServeConfig>();
+    encrypting.push_back({"Encrypting", "encrypt-files", "off",
+                          "Whether users' files that are written from now on are encrypted too: "
+                          "on or off. Other programs cannot read them then.",
+                          false, apply_encrypt_files});
+    tables.insert(tables.end(), encrypting.begin(), encrypting.end());
+    auto after_storing = std::find_if(settings.begin(), settings.end(),
+                                      [](const auto& setting) { return setting.group == "Files"; });
     settings.insert(after_storing, tables.begin(), tables.end());
     return settings;
   }();
@@ -416,6 +426,16 @@ const std::vector<Setting<TokenConfig>>& token_settings() {
       {"Token", "ttl", "24h", "How long the token is good for.", false,
        duration(&TokenConfig::ttl, 1000, 10LL * 365)},
   };
+  return table;
+}
+
+const std::vector<Setting<KeysConfig>>& keys_settings() {
+  static const std::vector<Setting<KeysConfig>> table = [] {
+    auto settings = encryption_settings<KeysConfig>();
+    for (auto& setting : dynamodb_settings<KeysConfig>()) settings.push_back(std::move(setting));
+    for (auto& setting : settings) setting.group = "Keys";
+    return settings;
+  }();
   return table;
 }
 

@@ -11,10 +11,11 @@ namespace {
 
 constexpr const char* kMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 constexpr const char* kRequestHeaders =
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
-    "X-Request-Id, Accept";
+    "Authorization, Content-Type, Content-Digest, Idempotency-Key, If-Match, If-Modified-Since, "
+    "If-None-Match, If-Range, If-Unmodified-Since, Last-Event-ID, Range, X-Request-Id, Accept";
 constexpr const char* kResponseHeaders =
-    "ETag, Location, Link, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
+    "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, "
+    "Location, Link, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";
 constexpr const char* kMaxAgeSeconds = "600";
 
 struct Policy {

@@ -188,6 +188,7 @@ Task<Response> apply(std::size_t least_bytes, Request& request, const Handler& n
   add_tag_suffix(response);
   response.set_header("Content-Encoding", "gzip");
   if (response.stream) {
+    response.stream_bytes.reset();
     response.stream = [producer = std::move(response.stream)](BodyWriter& body) {
       return compress_stream(producer, body);
     };

@@ -57,7 +57,7 @@ bool parse_tag_list(std::string_view list, EntityTags& tags, std::size_t& count)
     if (end == std::string_view::npos) return false;
     const std::string_view tag = list.substr(1, end - 1);
     if (!std::all_of(tag.begin(), tag.end(), is_tag_character)) return false;
-    if (!weak) tags.strong.push_back(tag);
+    (weak ? tags.weak : tags.strong).push_back(tag);
     ++count;
     list = trim(list.substr(end + 1));
     if (!list.empty() && list.front() != ',') return false;

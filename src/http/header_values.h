@@ -21,7 +21,8 @@ std::optional<std::string_view> next_list_element(std::string_view& list);
 // The entity tags of a condition such as If-Match (RFC 9110, 8.8.3 and 13.1.1).
 struct EntityTags {
   bool any = false;                      // "*"
-  std::vector<std::string_view> strong;  // what stands between the quotes; weak tags match nothing
+  std::vector<std::string_view> strong;  // what stands between the quotes
+  std::vector<std::string_view> weak;    // only for If-None-Match of a read: these match too
 };
 
 // Understands what all headers of that name say together; the views are into the request.

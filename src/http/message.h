@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,13 +36,43 @@ std::size_t count_headers(const std::vector<Header>& headers, std::string_view n
 // result is not valid UTF-8 or holds a NUL.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
 
+// A body that was not all there: what to answer, and a sentence for the client. 408 past the
+// listener's deadline, 413 past the route's limit, 400 where it is cut off or its chunks are not
+// well-formed.
+class BodyFailure : public std::exception {
+ public:
+  // `reason` is a literal.
+  BodyFailure(int status, std::string_view reason) : status_(status), reason_(reason) {}
+  int status() const { return status_; }
+  std::string_view reason() const { return reason_; }
+  const char* what() const noexcept override { return reason_.data(); }
+
+ private:
+  int status_;
+  std::string_view reason_;
+};
+
+// The body of a request that is handled while it arrives.
+class BodyReader {
+ public:
+  virtual ~BodyReader() = default;
+  // The next piece, valid until the next call; empty at the end of the body. A client that awaits
+  // "100 Continue" is told so by the first call. Throws BodyFailure.
+  virtual Task<std::string_view> read() = 0;
+  // As declared by Content-Length; nullopt for a chunked body.
+  virtual std::optional<std::uint64_t> length() const = 0;
+};
+
 struct Request {
   Method method = Method::kGet;
   std::string method_text;  // as sent
   std::string target;       // as sent: path and query
   std::string path;         // undecoded, without the query
   std::vector<Header> headers;
-  std::string body;  // whole, at most the limit of the listener
+  std::string body;  // whole, at most the limit of the listener; empty where it is streamed
+  // Where the route streams; lives until the response has been written, so that the response's own
+  // stream may read it too.
+  BodyReader* body_stream = nullptr;
   std::string peer;  // address:port of the other side
   bool tls = false;
   bool keep_alive = true;
@@ -85,6 +116,9 @@ struct Response {
   std::string body;             // used when `stream` is empty
   // Chunked (HTTP/1.1) or until close (HTTP/1.0). The status line is sent before the first piece.
   std::function<Task<>(BodyWriter&)> stream;
+  // Content-Length of what `stream` writes, where that is known; an answer to HEAD needs no stream
+  // for it. A stream that then writes more or less is cut off.
+  std::optional<std::uint64_t> stream_bytes;
   bool close = false;  // end the connection after this response
 
   void set_header(std::string name, std::string value);

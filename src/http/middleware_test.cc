@@ -4,29 +4,13 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-
+#include "base/testing/run_task.h"
 #include "http/sse.h"
 
 namespace colloquy::http {
 namespace {
 
 using ::testing::HasSubstr;
-
-template <class T>
-T run(Task<T> task) {
-  boost::asio::io_context loop;
-  std::exception_ptr failure;
-  std::optional<T> result;
-  boost::asio::co_spawn(loop, std::move(task), [&](std::exception_ptr error, T value) {
-    failure = error;
-    result = std::move(value);
-  });
-  loop.run();
-  if (failure) std::rethrow_exception(failure);
-  return std::move(*result);
-}
 
 class Collector final : public BodyWriter {
  public:
@@ -99,14 +83,14 @@ TEST(Chain, RunsTheFirstOutermost) {
     co_return response;
   });
   Request request;
-  EXPECT_EQ(run(handler(request)).body, "abc");
+  EXPECT_EQ(run_task(handler(request)).body, "abc");
 }
 
 TEST(Cors, AnswersThePreflightOfAnAllowedOrigin) {
   const Handler handler = chain({cors({{"https://a", "https://b"}})}, answer_with({}));
   Request request = request_with(
       Method::kOptions, {{"Origin", "https://b"}, {"Access-Control-Request-Method", "PATCH"}});
-  const Response response = run(handler(request));
+  const Response response = run_task(handler(request));
   EXPECT_EQ(response.status, 204);
   EXPECT_EQ(value(response, "Access-Control-Allow-Origin"), "https://b");
   EXPECT_THAT(value(response, "Access-Control-Allow-Methods"), HasSubstr("PATCH"));
@@ -122,7 +106,7 @@ TEST(Cors, GivesAnotherOriginNothing) {
     Request preflight = request_with(
         Method::kOptions, {{"Origin", origin}, {"Access-Control-Request-Method", "GET"}});
     Request get = request_with(Method::kGet, {{"Origin", origin}});
-    for (const Response& response : {run(handler(preflight)), run(handler(get))}) {
+    for (const Response& response : {run_task(handler(preflight)), run_task(handler(get))}) {
       for (const Header& header : response.headers) {
         EXPECT_FALSE(header.name.starts_with("Access-Control")) << header.name;
       }
@@ -134,11 +118,11 @@ TEST(Cors, GivesAnotherOriginNothing) {
 TEST(Cors, MarksResponsesAndPassesPlainOptionsOn) {
   const Handler handler = chain({cors({{"*"}})}, answer_with(json(3)));
   Request get = request_with(Method::kGet, {{"Origin", "https://any"}});
-  const Response response = run(handler(get));
+  const Response response = run_task(handler(get));
   EXPECT_EQ(value(response, "Access-Control-Allow-Origin"), "*");
   EXPECT_THAT(value(response, "Access-Control-Expose-Headers"), HasSubstr("ETag"));
   Request options = request_with(Method::kOptions, {{"Origin", "https://any"}});
-  EXPECT_EQ(run(handler(options)).status, 200);
+  EXPECT_EQ(run_task(handler(options)).status, 200);
 }
 
 TEST(Gzip, CompressesLargeJson) {
@@ -146,7 +130,7 @@ TEST(Gzip, CompressesLargeJson) {
     const Response plain = json(bytes);
     const Handler handler = chain({gzip(1000)}, answer_with(plain));
     Request request = request_with(Method::kGet, {{"Accept-Encoding", "br, gzip"}});
-    const Response response = run(handler(request));
+    const Response response = run_task(handler(request));
     EXPECT_EQ(value(response, "Content-Encoding"), "gzip");
     EXPECT_EQ(value(response, "Vary"), "Accept-Encoding");
     EXPECT_EQ(value(response, "ETag"), "\"5-gzip\"");
@@ -159,7 +143,7 @@ TEST(Gzip, LeavesOtherResponsesAlone) {
   const auto encoding = [](const Response& plain, const char* accepted) {
     const Handler handler = chain({gzip(1000)}, answer_with(plain));
     Request request = request_with(Method::kGet, {{"Accept-Encoding", accepted}});
-    const Response response = run(handler(request));
+    const Response response = run_task(handler(request));
     EXPECT_EQ(response.body, plain.body);
     EXPECT_EQ(value(response, "ETag"), value(plain, "ETag"));
     return value(response, "Content-Encoding");
@@ -191,11 +175,11 @@ TEST(Gzip, CompressesStreamsWithFlushes) {
   };
   const Handler handler = chain({gzip(1000)}, answer_with(plain));
   Request request = request_with(Method::kGet, {{"Accept-Encoding", "gzip"}});
-  const Response response = run(handler(request));
+  const Response response = run_task(handler(request));
   Collector plain_body;
   Collector body;
-  run(collect(plain, plain_body));
-  run(collect(response, body));
+  run_task(collect(plain, plain_body));
+  run_task(collect(response, body));
   EXPECT_EQ(gunzip(body.text), plain_body.text);
   EXPECT_GT(body.pieces, 40);
 }
@@ -212,7 +196,7 @@ TEST(Gzip, AHandlerSeesItsOwnTags) {
   Request request = request_with(Method::kGet, {{"Accept-Encoding", "gzip"},
                                                 {"If-None-Match", "\"4\", \"5-gzip\""},
                                                 {"If-Match", "W/\"x\",\"a,b-gzip\""}});
-  const Response response = run(handler(request));
+  const Response response = run_task(handler(request));
   EXPECT_EQ(response.log_detail, "\"4\", \"5\"|W/\"x\", \"a,b\"");
   EXPECT_EQ(value(response, "ETag"), "\"5-gzip\"");
 }
@@ -227,7 +211,7 @@ Task<int> write_events(BodyWriter& body) {
 
 TEST(Sse, WritesEventsThatCannotBeBroken) {
   Collector body;
-  run(write_events(body));
+  run_task(write_events(body));
   EXPECT_EQ(body.text,
             "event: token\nid: 7\ndata: a\ndata: b\ndata: c\ndata: d\n\n"
             "event: doneid: 9\ndata: \n\n"

@@ -1,6 +1,7 @@
 #include "http/request_parser.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/limits.h"
 #include "http/header_values.h"
@@ -12,6 +13,8 @@ namespace beast_http = boost::beast::http;
 namespace {
 
 constexpr std::size_t kBodyReserveBytes = 64 * limits::kKiB;
+
+constexpr std::string_view kTooLarge = "The request's body is too large.";
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -36,6 +39,12 @@ Method method_of(beast_http::verb verb) {
   }
 }
 
+std::uint64_t parse_length(std::string_view digits) {
+  std::uint64_t length = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  return length;
+}
+
 // uri-host [ ":" port ]; empty where the target has no authority.
 bool is_host(std::string_view value) {
   return std::none_of(value.begin(), value.end(), [](char c) {
@@ -53,10 +62,11 @@ std::size_t head_end(std::string_view bytes) {
 
 }  // namespace
 
-RequestParser::RequestParser(Request& request, const ServerLimits& limits)
-    : request_(request), limits_(limits) {
+RequestParser::RequestParser(Request& request, const ServerLimits& limits,
+                             const StreamedBody* streamed)
+    : request_(request), limits_(limits), streamed_(streamed), most_body_bytes_(limits.body_bytes) {
   eager(true);
-  body_limit(limits.body_bytes);
+  body_limit(boost::none);  // counted here: how much may come is known with the head only
   header_limit(static_cast<std::uint32_t>(
       std::min<std::size_t>(limits.header_bytes, std::numeric_limits<std::uint32_t>::max())));
 }
@@ -135,10 +145,11 @@ void RequestParser::on_field_impl(Field field, String name, String value, Error&
       }
       break;
     case Field::content_length:
-      if (has_content_length_ || view(value).find(',') != std::string_view::npos) {
+      if (declared_bytes_ || view(value).find(',') != std::string_view::npos) {
         return refuse(400, "Content-Length is given more than once.", error);
       }
-      has_content_length_ = true;
+      // Beast has refused what is no number.
+      declared_bytes_ = parse_length(view(value));
       break;
     case Field::transfer_encoding:
       if (!http_1_1_ || !equals_ignoring_case(trim(view(value)), "chunked")) {
@@ -163,6 +174,13 @@ void RequestParser::on_header_impl(Error& error) {
     return refuse(400, "A request of HTTP/1.1 needs a Host header.", error);
   }
   request_.keep_alive = keep_alive();
+  std::optional<std::uint64_t> most;
+  if (streamed_ != nullptr && *streamed_) most = (*streamed_)(request_);
+  streams_ = most.has_value();
+  if (most) most_body_bytes_ = *most;
+  if (declared_bytes_.value_or(0) > most_body_bytes_) {
+    refuse(413, kTooLarge, error);
+  }
 }
 
 void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& length, Error& error) {
@@ -174,8 +192,18 @@ void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& leng
 
 std::size_t RequestParser::on_body_impl(String body, Error& error) {
   error = {};
+  body_bytes_ += body.size();
+  if (body_bytes_ > most_body_bytes_) {
+    refuse(413, kTooLarge, error);
+    return 0;
+  }
   request_.body.append(body.data(), body.size());
   return body.size();
+}
+
+void RequestParser::on_chunk_header_impl(std::uint64_t bytes, String, Error& error) {
+  error = {};
+  if (bytes > most_body_bytes_ - body_bytes_) refuse(413, kTooLarge, error);
 }
 
 std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, String body, Error& error) {
@@ -190,8 +218,6 @@ void RequestParser::refuse(int status, std::string_view reason, Error& error) {
 void RequestParser::refuse_for(const Error& error) {
   if (error == beast_http::error::header_limit) {
     refusal_ = {431, "The request's header is too large."};
-  } else if (error == beast_http::error::body_limit) {
-    refusal_ = {413, "The request's body is too large."};
   } else if (error == beast_http::error::bad_content_length ||
              error == beast_http::error::multiple_content_length ||
              error == beast_http::error::bad_transfer_encoding) {

@@ -7,6 +7,7 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,8 +26,9 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
  public:
   enum class Progress : std::uint8_t { kNeedMore, kComplete, kRefused };
 
-  // Both outlive the parser; `request` must be as new.
-  RequestParser(Request& request, const ServerLimits& limits);
+  // All outlive the parser; `request` must be as new. Without `streamed` every body is whole.
+  RequestParser(Request& request, const ServerLimits& limits,
+                const StreamedBody* streamed = nullptr);
 
   // Takes bytes off the front of `bytes`; what is left over must be given again, with more behind
   // it. After kComplete the rest belongs to the next request.
@@ -36,6 +38,10 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   bool awaits_continue() const { return awaits_continue_; }
   bool is_http_1_1() const { return http_1_1_; }
   bool head_complete() const { return is_header_done(); }
+  // The body is for the handler to read: what has arrived of it is taken out of the request's body
+  // by whoever feeds.
+  bool streams() const { return streams_; }
+  std::optional<std::uint64_t> declared_bytes() const { return declared_bytes_; }
   const Refusal& refusal() const { return refusal_; }
 
  private:
@@ -50,7 +56,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   void on_header_impl(Error& error) override;
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, Error& error) override;
   std::size_t on_body_impl(String body, Error& error) override;
-  void on_chunk_header_impl(std::uint64_t, String, Error& error) override { error = {}; }
+  void on_chunk_header_impl(std::uint64_t bytes, String extension, Error& error) override;
   std::size_t on_chunk_body_impl(std::uint64_t, String body, Error& error) override;
   void on_finish_impl(Error& error) override { error = {}; }
 
@@ -64,7 +70,11 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   std::size_t head_bytes_ = 0;
   int hosts_ = 0;
   bool http_1_1_ = true;
-  bool has_content_length_ = false;
+  const StreamedBody* streamed_;
+  std::optional<std::uint64_t> declared_bytes_;
+  std::uint64_t most_body_bytes_ = 0;
+  std::uint64_t body_bytes_ = 0;
+  bool streams_ = false;
   bool awaits_continue_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/http_date.h"
 #include "http/header_values.h"
 
 namespace colloquy::http {
@@ -156,25 +157,39 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-std::string_view http_date() {
+namespace {
+
+std::size_t write_date(std::time_t time, std::array<char, 64>& text) {
   static constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed",
                                                        "Thu", "Fri", "Sat"};
   static constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm utc{};
+  gmtime_r(&time, &utc);
+  // Not strftime: the names of days must not follow the locale.
+  const int written = std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                                    kDays.at(static_cast<std::size_t>(utc.tm_wday)), utc.tm_mday,
+                                    kMonths.at(static_cast<std::size_t>(utc.tm_mon)),
+                                    utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+  return static_cast<std::size_t>(std::max(written, 0));
+}
+
+}  // namespace
+
+std::string format_http_date(std::int64_t unix_s) {
+  std::array<char, 64> text{};
+  const auto shown = std::clamp<std::int64_t>(unix_s, 0, kLastHttpDateSeconds);
+  const auto bytes = write_date(static_cast<std::time_t>(shown), text);
+  return {text.data(), bytes};
+}
+
+std::string_view http_date() {
   thread_local std::time_t shown = -1;
   thread_local std::array<char, 64> text{};
   thread_local std::size_t bytes = 0;
   const std::time_t now = std::time(nullptr);
   if (now != shown) {
-    std::tm utc{};
-    gmtime_r(&now, &utc);
-    // Not strftime: the names of days must not follow the locale.
-    const int written =
-        std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT",
-                      kDays.at(static_cast<std::size_t>(utc.tm_wday)), utc.tm_mday,
-                      kMonths.at(static_cast<std::size_t>(utc.tm_mon)), utc.tm_year + 1900,
-                      utc.tm_hour, utc.tm_min, utc.tm_sec);
-    bytes = static_cast<std::size_t>(std::max(written, 0));
+    bytes = write_date(now, text);
     shown = now;
   }
   return {text.data(), bytes};

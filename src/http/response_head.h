@@ -32,6 +32,8 @@ void append_head(std::string& out, const Response& response, const HeadOptions& 
 // "OK" for 200; "" for a status that is not known.
 std::string_view reason_phrase(int status);
 
+// As IMF-fixdate (RFC 9110, 5.6.7); what it cannot say is the nearest that it can.
+std::string format_http_date(std::int64_t unix_s);
 // Now, as IMF-fixdate. Valid until the thread's next call.
 std::string_view http_date();
 

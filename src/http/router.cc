@@ -120,6 +120,18 @@ void Router::add(Route route) {
   segments_.push_back(std::move(pattern));
 }
 
+std::optional<std::uint64_t> Router::streamed_body_bytes(const Request& request) const {
+  const bool any = std::any_of(routes_.begin(), routes_.end(), [&request](const Route& route) {
+    return route.method == request.method && route.streamed_body_bytes;
+  });
+  if (!any) return std::nullopt;
+  Request asked;
+  asked.method = request.method;
+  asked.path = request.path;
+  const Match found = match(asked);
+  return found.route == nullptr ? std::nullopt : found.route->streamed_body_bytes;
+}
+
 Router::Match Router::match(Request& request) const {
   Match match;
   const auto segments = split(request.path);

@@ -2,7 +2,9 @@
 // start, then read by every event loop without a lock.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,8 @@ struct Route {
       path_template;  // "/conversations/{conversation_id}"; a last "{path...}" takes the rest
   bool open = false;  // needs no token
   Handler handler;
+  // The handler reads the body while it arrives (Request::body_stream), up to so many bytes.
+  std::optional<std::uint64_t> streamed_body_bytes = std::nullopt;
 };
 
 class Router {
@@ -36,6 +40,9 @@ class Router {
   // On kFound fills request.route and request.path_parameters. A path with an undecodable
   // escape, an empty segment or a trailing slash matches nothing.
   Match match(Request& request) const;
+
+  // Of the route that the request will be given to.
+  std::optional<std::uint64_t> streamed_body_bytes(const Request& request) const;
 
   const std::vector<Route>& routes() const { return routes_; }
 

@@ -172,6 +172,7 @@ Server::Server(std::vector<asio::io_context*> loops, ServerOptions options, Hand
         std::make_shared<TlsCertificate>(options.tls_certificate_file, options.tls_key_file);
   }
   impl_->shared->limits = options.limits;
+  impl_->shared->streamed_body = options.streamed_body;
   impl_->shared->handle = std::move(handle);
   impl_->shared->early_reply = std::move(early_reply);
   impl_->bind(loops, options);

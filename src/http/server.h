@@ -26,9 +26,14 @@ struct ServerLimits {
   std::size_t body_bytes = 8 * limits::kMiB;     // past it: 413
   std::size_t connections = 10000;               // past it: 503 and closed
   std::chrono::milliseconds idle{75'000};        // between requests
-  std::chrono::milliseconds request{30'000};  // from a request's first byte to its last: else 408
-  std::chrono::milliseconds write{30'000};    // for the client to take one piece of a response
+  // From a request's first byte to its last, or of a streamed body for each 256 KiB: else 408.
+  std::chrono::milliseconds request{30'000};
+  std::chrono::milliseconds write{30'000};  // for the client to take one piece of a response
 };
+
+// Looks at the head of a request: the largest body that its handler reads while it arrives
+// (Request::body_stream), or nullopt where the handler is given the body whole.
+using StreamedBody = std::function<std::optional<std::uint64_t>(const Request&)>;
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
@@ -36,6 +41,7 @@ struct ServerOptions {
   std::string tls_certificate_file;  // PEM chain; both or neither
   std::string tls_key_file;
   ServerLimits limits;
+  StreamedBody streamed_body;  // empty: every body is whole
 };
 
 // What the connection itself answers when a request cannot be read (400, 408, 413, 431, 503).

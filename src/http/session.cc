@@ -1,8 +1,10 @@
 #include "http/session.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
+#include <chrono>
 
 #include "http/query.h"
 #include "http/session_impl.h"
@@ -17,9 +19,92 @@ constexpr std::size_t kReadBytes = 4 * limits::kKiB;
 // What a connection may keep between requests.
 constexpr std::size_t kKeepBytes = 16 * limits::kKiB;
 
+// A streamed body has the request's deadline for each of these, so that a large one is not a slow
+// client.
+constexpr std::size_t kBodyStepBytes = 256 * limits::kKiB;
+
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
+
+// The body of the request that is being handled, a piece at a time: no more of it is read from the
+// socket, nor held, than the handler has asked for.
+template <class Stream>
+class Session<Stream>::StreamReader final : public BodyReader {
+ public:
+  explicit StreamReader(Session& session) : session_(session) {
+    early_.swap(session.request_.body);
+    if (!early_.empty()) session.continued_ = true;
+  }
+
+  std::optional<std::uint64_t> length() const override {
+    return session_.parser_->declared_bytes();
+  }
+
+  Task<std::string_view> read() override {
+    if (failed_) throw BodyFailure(400, kCutOff);
+    piece_.clear();
+    if (!early_.empty()) {
+      piece_.swap(early_);
+      co_return piece_;
+    }
+    while (session_.request_.body.empty() && !session_.parser_->is_done()) {
+      if (session_.buffer_.size() != 0 && parse()) continue;
+      co_await receive();
+    }
+    piece_.swap(session_.request_.body);
+    co_return piece_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // True when bytes were used up.
+  bool parse() {
+    auto& buffer = session_.buffer_;
+    const auto data = buffer.cdata();
+    std::string_view bytes(static_cast<const char*>(data.data()), data.size());
+    const auto progress = session_.parser_->feed(bytes);
+    buffer.consume(data.size() - bytes.size());
+    if (progress == RequestParser::Progress::kRefused) fail(session_.parser_->refusal());
+    return bytes.size() != data.size();
+  }
+
+  Task<> receive() {
+    if (session_.parser_->awaits_continue() && !session_.continued_) {
+      const bool said = co_await session_.say_continue();
+      if (!said) fail({400, kCutOff});
+    }
+    // The time that the handler takes between two pieces is not the client's.
+    const auto begin = Clock::now();
+    session_.expire_after(std::max(left_, std::chrono::milliseconds(1)));
+    const auto room = session_.buffer_.prepare(kReadBodyBytes);
+    auto [error, received] = co_await session_.stream_.async_read_some(room, kAwait);
+    if (session_.timed_out()) fail({408, "The request took too long to arrive."});
+    session_.never_expire();
+    if (error) fail({400, kCutOff});
+    session_.buffer_.commit(received);
+    left_ -= std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
+    received_ += received;
+    if (received_ < kBodyStepBytes) co_return;
+    received_ = 0;
+    left_ = session_.limits().request;
+  }
+
+  [[noreturn]] void fail(const Refusal& refusal) {
+    failed_ = true;
+    throw BodyFailure(refusal.status, refusal.reason);
+  }
+
+  static constexpr std::string_view kCutOff = "The request is cut off.";
+
+  Session& session_;
+  std::string early_;  // what came with the head
+  std::string piece_;
+  std::chrono::milliseconds left_ = session_.limits().request;  // for the next kBodyStepBytes
+  std::size_t received_ = 0;                                    // of them
+  bool failed_ = false;
+};
 
 template <class Stream>
 Task<> Session<Stream>::serve() {
@@ -37,25 +122,38 @@ Task<> Session<Stream>::serve() {
       if (refusal_.status != 0) co_await refuse(refusal_);
       co_return;
     }
+    // A streamed response may go on reading it.
+    std::optional<StreamReader> body;
     Response response;
-    bool failed = false;
     if (refusal_.status != 0) {
       response = early_reply(refusal_);
     } else {
-      try {
-        response = co_await options_.shared->handle(request_);
-      } catch (const std::exception& error) {
-        failed = true;
-        telemetry::log_error("http.handler_failed", {{"error", error.what()}});
-      } catch (...) {
-        failed = true;
-        telemetry::log_error("http.handler_failed");
-      }
-      if (failed) response = early_reply({500, "The server failed."});
+      if (parser_->streams()) request_.body_stream = &body.emplace(*this);
+      response = co_await handle();
     }
+    // What was not read of a body is not there to be understood as the next request.
+    if (parser_->streams() && !parser_->is_done()) response.close = true;
     const bool go_on = co_await respond(response);
     if (!go_on) co_return;
   }
+}
+
+template <class Stream>
+Task<Response> Session<Stream>::handle() {
+  Response response;
+  bool failed = false;
+  try {
+    response = co_await options_.shared->handle(request_);
+  } catch (const std::exception& error) {
+    failed = true;
+    telemetry::log_error("http.handler_failed", {{"error", error.what()}});
+  } catch (...) {
+    failed = true;
+    telemetry::log_error("http.handler_failed");
+  }
+  if (failed) response = early_reply({500, "The server failed."});
+  never_expire();
+  co_return response;
 }
 
 template <class Stream>
@@ -82,6 +180,7 @@ void Session<Stream>::start_request() {
   request_.headers.clear();
   if (request_.body.capacity() > kKeepBytes) request_.body = std::string();
   request_.body.clear();
+  request_.body_stream = nullptr;
   request_.request_id.clear();
   request_.route = {};
   request_.query.clear();
@@ -90,7 +189,7 @@ void Session<Stream>::start_request() {
   request_.peer = options_.peer;
   request_.tls = kTls;
   request_.keep_alive = false;
-  parser_.emplace(request_, limits());
+  parser_.emplace(request_, limits(), &options_.shared->streamed_body);
   refusal_ = {};
   continued_ = false;
 }
@@ -114,15 +213,11 @@ Task<bool> Session<Stream>::read_request() {
         co_return false;
       }
       if (progress == RequestParser::Progress::kComplete) break;
+      if (parser_->head_complete() && parser_->streams()) break;
       if (parser_->head_complete() && parser_->awaits_continue() && !continued_) {
-        continued_ = true;
-        Gather pieces(kContinue);
-        bool written = buffer_.size() != 0 || !request_.body.empty() || write_now(pieces);
-        if (!written) {
-          written = co_await write_rest(pieces);
-          expire_after(limits().request);
-        }
-        if (!written) co_return false;
+        const bool said = co_await say_continue();
+        if (!said) co_return false;
+        expire_after(limits().request);
       }
     }
     if (!begun) {
@@ -151,6 +246,18 @@ Task<bool> Session<Stream>::read_request() {
     refusal_ = {400, "The request's query is not percent-encoded UTF-8."};
   }
   co_return true;
+}
+
+// False when the client is gone.
+template <class Stream>
+Task<bool> Session<Stream>::say_continue() {
+  continued_ = true;
+  // A client that did not wait for it needs none (RFC 9110, 10.1.1).
+  if (buffer_.size() != 0 || !request_.body.empty()) co_return true;
+  Gather pieces(kContinue);
+  if (write_now(pieces)) co_return true;
+  const bool written = co_await write_rest(pieces);
+  co_return written;
 }
 
 namespace {

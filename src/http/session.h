@@ -20,6 +20,7 @@ using Socket =
 // What all connections of a server share. Constant but for the counts.
 struct SessionShared {
   ServerLimits limits;
+  StreamedBody streamed_body;
   Handler handle;
   EarlyReply early_reply;
   std::atomic<std::size_t> connections{0};

@@ -69,6 +69,7 @@ class Session final : public Connection {
   bool at_rest() const override { return at_rest_ && nothing_arrived(); }
 
  private:
+  class StreamReader;
   class StreamWriter;
 
   Socket& socket() {
@@ -88,6 +89,8 @@ class Session final : public Connection {
   Task<> serve();
   Task<bool> handshake();
   Task<bool> read_request();
+  Task<Response> handle();
+  Task<bool> say_continue();
   Task<bool> respond(Response& response);
   Task<bool> respond_streamed(const Response& response, bool close);
   Task<> refuse(Refusal refusal);

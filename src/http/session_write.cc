@@ -29,10 +29,13 @@ constexpr std::string_view kLastChunk = "0\r\n\r\n";
 template <class Stream>
 class Session<Stream>::StreamWriter final : public BodyWriter {
  public:
-  StreamWriter(Session& session, bool chunked) : session_(session), chunked_(chunked) {}
+  StreamWriter(Session& session, bool chunked, std::optional<std::uint64_t> length)
+      : session_(session), chunked_(chunked), left_(length) {}
 
   Task<> write(std::string_view piece) override {
     if (ended_) throw ConnectionClosed();
+    if (left_ && piece.size() > *left_) throw internal_error("a stream is longer than it said");
+    if (left_) *left_ -= piece.size();
     std::string& head = session_.head_;
     if (!piece.empty() && chunked_) append_chunk_size(head, piece.size());
     std::string_view end = chunked_ && !piece.empty() ? "\r\n" : "";
@@ -59,6 +62,8 @@ class Session<Stream>::StreamWriter final : public BodyWriter {
   // Whether a byte of the response, its header included, was given to the socket.
   bool started() const { return started_; }
   bool ended() const { return ended_; }
+  // Whether all that was announced was written.
+  bool whole() const { return left_.value_or(0) == 0; }
 
  private:
   static void append_chunk_size(std::string& out, std::size_t bytes) {
@@ -71,6 +76,7 @@ class Session<Stream>::StreamWriter final : public BodyWriter {
 
   Session& session_;
   const bool chunked_;
+  std::optional<std::uint64_t> left_;  // of the announced length
   bool started_ = false;
   bool ended_ = false;
 };
@@ -102,7 +108,9 @@ template <class Stream>
 Task<bool> Session<Stream>::respond(Response& response) {
   if (response.status < 200 || response.status > 599) {
     telemetry::log_error("http.bad_status", {{"status", response.status}});
+    const bool close = response.close;
     response = early_reply({500, "The server failed."});
+    response.close = response.close || close;
   }
   const bool http_1_1 = !parser_ || parser_->is_http_1_1();
   const bool bodiless = response.status == 204 || response.status == 304;
@@ -110,12 +118,14 @@ Task<bool> Session<Stream>::respond(Response& response) {
   const bool silent = bodiless || request_.method == Method::kHead;
 
   HeadOptions head;
+  head.content_bytes = response.body.size();
   if (bodiless) {
     head.framing = Framing::kNone;
+  } else if (response.stream_bytes && (streamed || silent)) {
+    head.content_bytes = *response.stream_bytes;
   } else if (streamed) {
     head.framing = http_1_1 ? Framing::kChunked : Framing::kUntilClose;
   }
-  head.content_bytes = response.body.size();
   const bool ends_here = response.close || options_.set->stopping() ||
                          (head.framing == Framing::kUntilClose && !silent);
   head.close = ends_here || !request_.keep_alive;
@@ -145,12 +155,14 @@ Task<bool> Session<Stream>::respond(Response& response) {
 
 template <class Stream>
 Task<bool> Session<Stream>::respond_streamed(const Response& response, bool close) {
-  const bool chunked = !parser_ || parser_->is_http_1_1();
-  StreamWriter writer(*this, chunked);
+  const bool chunked = !response.stream_bytes && (!parser_ || parser_->is_http_1_1());
+  StreamWriter writer(*this, chunked, response.stream_bytes);
   bool failed = false;
   Refusal told{500, "The server failed."};
   try {
     co_await response.stream(writer);
+    if (!writer.whole() && !writer.ended())
+      throw internal_error("a stream is shorter than it said");
   } catch (const ConnectionClosed&) {
     failed = true;
   } catch (const Error& error) {

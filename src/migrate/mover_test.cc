@@ -7,9 +7,9 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/testing/run_task.h"
 #include "store/rocksdb/rocksdb_harness.h"
 #include "store/rocksdb/rocksdb_transfer.h"
-#include "store/testing/run_task.h"
 
 namespace colloquy::store {
 // The harness brings the suite; stores run it elsewhere.
@@ -21,7 +21,6 @@ namespace {
 
 using store::Message;
 using store::RocksDbTransfer;
-using store::run_task;
 
 // Passes every call on; the one of number `fails_at` throws, and so do all after it.
 class FailingImporter final : public store::Importer {
@@ -77,6 +76,7 @@ class MoverTest : public ::testing::Test {
       for (int m = 0; m < i % 4; ++m) {
         store::NewMessage message;
         message.content = "message " + std::to_string(m);
+        if (m == 1) message.attachments = {"a.txt", "b/" + std::to_string(i)};
         run_task(store->append_message(user, id, message, {}));
       }
       if (i == 7) start_turn(*store, user, id);

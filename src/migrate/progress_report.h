@@ -2,11 +2,11 @@
 // terminal, elsewhere a line every few seconds. For one thread.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <iosfwd>
 #include <string>
 
+#include "base/progress_line.h"
 #include "migrate/totals.h"
 
 namespace colloquy::migrate {
@@ -17,7 +17,7 @@ std::string progress_line(const std::string& phase, const Totals& done, std::uin
 
 class ProgressReport {
  public:
-  ProgressReport(std::ostream& out, bool terminal) : out_(out), terminal_(terminal) {}
+  ProgressReport(std::ostream& out, bool terminal) : line_(out, terminal) {}
 
   // What is being done from now on, and of how many conversations in all.
   void begin(std::string phase, std::uint64_t expected);
@@ -26,17 +26,12 @@ class ProgressReport {
   // Writes the last state, and ends the line.
   void end(const Totals& done);
   // A line of its own.
-  void say(const std::string& line);
+  void say(const std::string& line) { line_.say(line); }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  void write(const Totals& done);
-
-  std::ostream& out_;
-  const bool terminal_;
+  ProgressLine line_;
   std::string phase_;
   std::uint64_t expected_ = 0;
-  Clock::time_point last_;
 };
 
 }  // namespace colloquy::migrate

@@ -66,6 +66,7 @@ Digest digest_of(const store::Message& message) {
   append(head, message.usage ? message.usage->completion_tokens : -1);
   append(head, message.client_message_id);
   append(head, static_cast<std::int64_t>(message.branch));
+  for (const auto& path : message.attachments) append(head, path);
   auto whole = sha256({head, message.content});
   Digest digest;
   std::copy_n(whole.begin(), digest.size(), digest.begin());

@@ -7,7 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <future>
 
-#include "net/testing/run_task.h"
+#include "base/testing/run_task.h"
 #include "net/testing/scripted_server.h"
 
 namespace colloquy::net {
@@ -20,7 +20,6 @@ using testing::chunked_head;
 using testing::kLastChunk;
 using testing::Peer;
 using testing::response;
-using testing::run_task;
 using testing::Script;
 using testing::ScriptedServer;
 

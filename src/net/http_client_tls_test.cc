@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/testing/run_task.h"
 #include "net/http_client.h"
 #include "net/testing/certificate.h"
-#include "net/testing/run_task.h"
 #include "net/testing/scripted_server.h"
 
 namespace colloquy::net {
@@ -13,7 +13,6 @@ using namespace std::chrono_literals;
 using testing::answer_with;
 using testing::Peer;
 using testing::response;
-using testing::run_task;
 using testing::Script;
 using testing::ScriptedServer;
 using testing::TestCertificate;

@@ -1,10 +1,9 @@
 #include "net/proxy.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cctype>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -42,15 +41,6 @@ std::string percent_decoded(std::string_view text) {
   return out;
 }
 
-std::string base64(std::string_view text) {
-  std::string out((text.size() + 2) / 3 * 4 + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  out.resize(static_cast<std::size_t>(size));
-  return out;
-}
-
 // `entry` is lower case and without its leading dot.
 bool covers(std::string_view entry, const Url& url) {
   if (entry == "*") return true;
@@ -76,7 +66,7 @@ ProxySettings::ProxySettings(std::string_view proxy_url, std::string_view no_pro
       throw Error(ErrorCode::kInvalid, "The proxy must be http://[user:password@]host:port.");
     }
     if (!proxy_->user_info.empty()) {
-      authorization_ = "Basic " + base64(percent_decoded(proxy_->user_info));
+      authorization_ = "Basic " + base64_encode(percent_decoded(proxy_->user_info));
     }
   }
   while (!no_proxy.empty()) {

@@ -15,10 +15,12 @@
 // it is kNotFound with a key as without. What was saved is returned also while new
 // writes are refused, as long as the back end can be read.
 //
-// Expiry: a conversation with a time to live expires that long after its last
-// activity, but not while an answer is being made in it: start_turn holds it until
+// Expiry: a conversation with a time to live, its own or else that of the server (retention, an
+// option of every store, which may be another one with each opening), expires that long after its
+// last activity, but not while an answer is being made in it: start_turn holds it until
 // finish_turn, and until the lease is over where that does not come. So no answer is
-// lost to expiry. The conversation's own record alone decides (`held_until_s`).
+// lost to expiry. The conversation's own record and the retention alone decide (`held_until_s`):
+// what is removed in the background was expired by the retention of the server that removed it.
 //
 // Branches (branches.h): a place in the tree that a call names is one that was read before. Should
 // its message be deleted meanwhile, it is still a place.
@@ -59,7 +61,8 @@ class Store {
                                               std::optional<ActivityPosition> after);
 
   // kNotFound; kPreconditionFailed when `if_version` is given and is not the current one.
-  // updated_at changes only when the title does. Returns the conversation after the change.
+  // updated_at changes only with the title, and where what has become temporary would else be gone.
+  // Returns the conversation after the change.
   virtual Task<Conversation> update_conversation(UserId user, ConversationId id,
                                                  ConversationPatch patch,
                                                  std::optional<std::uint64_t> if_version) = 0;

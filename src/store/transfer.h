@@ -6,10 +6,10 @@
 // to it, page by page. A position is one line of text that says where a page begins; empty is the
 // beginning, and after the last page. A position may be kept and used by another process.
 //
-// What moves: ids, times, versions, contents, metadata, status, usage, branches, time to live,
-// context settings and summaries. What does not: idempotency records (a request that is sent again
-// after the move is a new one), and that an answer is running: it moves as interrupted, and holds
-// off no expiry.
+// What moves: ids, times, versions, contents, metadata, attachments, status, usage, branches, time
+// to live, context settings and summaries. What does not: idempotency records (a request that is
+// sent again after the move is a new one), and that an answer is running: it moves as interrupted,
+// and holds off no expiry.
 //
 // For one event loop; calls may overlap. All may throw kUnavailable and kInternal; calling again is
 // safe.

@@ -116,7 +116,13 @@ Conversation patched(Conversation before, const ConversationPatch& patch, std::i
   if (patch.pinned) after.pinned = *patch.pinned;
   if (patch.archived) after.archived = *patch.archived;
   if (patch.system_prompt) after.system_prompt = *patch.system_prompt;
+  bool was_temporary = after.temporary;
   if (patch.ttl_seconds) after.ttl_seconds = *patch.ttl_seconds;
+  if (patch.temporary) after.temporary = *patch.temporary;
+  if (!after.ttl_seconds) after.temporary = false;
+  // However old it is, it does not go at this moment.
+  bool becomes_temporary = after.temporary && !was_temporary;
+  if (becomes_temporary && after.expired(now_s)) after.updated_at_s = now_s;
   if (patch.context) after.context = patched(after.context, *patch.context);
   if (patch.summary) after.summary = *patch.summary;
   if (patch.active) activate(after.tree, patch.active->branch, patch.active->after);

@@ -41,6 +41,8 @@ enum class FinishReason : std::uint8_t {
 std::string_view finish_reason_name(FinishReason reason);  // "" for kNone
 
 using Metadata = std::map<std::string, std::string>;
+// Paths of the user's files (files/names.h) in the order given; the files may be gone since.
+using Attachments = std::vector<std::string>;
 
 struct Usage {
   std::int64_t prompt_tokens = 0;
@@ -81,17 +83,24 @@ struct Conversation {
   bool archived = false;
   std::string system_prompt;
   Metadata metadata;
-  std::optional<std::int64_t> ttl_seconds;
+  std::optional<std::int64_t> ttl_seconds;        // its own
+  std::optional<std::int64_t> retention_seconds;  // the server's, for those without; not stored
+  bool temporary = false;                         // it has a time to live, for this reason
   std::int64_t held_until_s = 0;  // an answer is being made; it does not expire before; 0: none is
   ContextSettings context;
   std::optional<ContextSummary> summary;  // gone as soon as a message that it covers is deleted
   BranchTable tree;
 
-  // Unix seconds at which it expires: ttl_seconds after its last activity, and not while it is
+  // How long it lives after its last activity; nullopt: for ever.
+  std::optional<std::int64_t> lifetime_seconds() const {
+    return ttl_seconds ? ttl_seconds : retention_seconds;
+  }
+  // Unix seconds at which it expires: its lifetime after its last activity, and not while it is
   // held.
   std::optional<std::int64_t> expires_at_s() const {
-    if (!ttl_seconds) return std::nullopt;
-    return std::max(updated_at_s + *ttl_seconds, held_until_s);
+    auto lifetime = lifetime_seconds();
+    if (!lifetime) return std::nullopt;
+    return std::max(updated_at_s + *lifetime, held_until_s);
   }
   bool expired(std::int64_t now_s) const {
     auto at = expires_at_s();
@@ -119,6 +128,7 @@ struct Message {
   std::uint32_t branch = 0;  // the branch it belongs to (branches.h)
   // The message before it on the way to it; nullopt: it is the first. Found by the store.
   std::optional<MessageId> parent = {};
+  Attachments attachments = {};
   bool operator==(const Message&) const = default;
 };
 
@@ -128,6 +138,7 @@ struct NewConversation {
   Metadata metadata;
   std::optional<std::int64_t> ttl_seconds;
   ContextSettings context = {};
+  bool temporary = false;  // with ttl_seconds only
 };
 
 // A change of metadata: pairs to set or (empty) to take away; the others stay.
@@ -144,7 +155,8 @@ struct ContextPatch {
   std::optional<std::optional<bool>> summary;
 };
 
-// Absent fields stay as they are. `ttl_seconds` present and empty removes the expiry.
+// Absent fields stay as they are. `ttl_seconds` present and empty leaves the expiry to the server's
+// retention; what has no time to live of its own is not temporary.
 struct ConversationPatch {
   std::optional<std::string> title;
   std::optional<bool> pinned;
@@ -152,6 +164,7 @@ struct ConversationPatch {
   std::optional<std::string> system_prompt;
   std::optional<MetadataPatch> metadata;
   std::optional<std::optional<std::int64_t>> ttl_seconds;
+  std::optional<bool> temporary = {};
   std::optional<ContextPatch> context;
   std::optional<std::optional<ContextSummary>> summary;
   // A message that has been read: the newest of the ways through it becomes the active one.
@@ -176,6 +189,7 @@ struct NewMessage {
   // After which message, which has been read; nullopt: at the end of the active way. Elsewhere it
   // begins a branch; at the very end only where a store does not know that this is it.
   std::optional<TreePlace> place = {};
+  Attachments attachments = {};  // at most limits::kAttachments
 };
 
 // Makes a write happen at most once. Scoped to the user by the store.

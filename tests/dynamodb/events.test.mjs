@@ -164,7 +164,7 @@ describe('a server that ends', () => {
     const [next] = [await alice.next()];
     const event = next.name === 'reset' ? await alice.next() : next;
     assert.deepEqual([event.name, event.data.conversation_id], ['conversation.created', id]);
-    assert.ok(other.logs().some(({ event: name }) => name === 'peer.events_missed'));
+    await other.logged(({ event: name }) => name === 'peer.events_missed', 'missed events');
   });
 
   test('by SIGKILL for good: the devices at the other reload, and hear what happens there', async (t) => {
@@ -266,8 +266,7 @@ describe('servers that do not trust each other', () => {
     const { data, start } = await cluster(t, 2);
     const [one, other] = [await start(0), await start(1, { keyFile: writeClusterKey(data, 'another.key') })];
     const device = await listen(t, other);
-    const refused = (server) => until(
-      () => server.logs().some(({ event }) => event === 'peer.not_proven'), 'the other server not to be believed');
+    const refused = (server) => server.logged(({ event }) => event === 'peer.not_proven', 'a server that is not believed');
     await Promise.all([refused(one), refused(other)]);
     await create(await one.client('alice'), 'not told');
     const id = await create(device.client, 'told');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { undoAll } from '../e2e/cleanup.mjs';
+import { afterwards, undoAll } from '../e2e/cleanup.mjs';
 import { startServer } from '../e2e/server.mjs';
 import { until } from '../e2e/wait.mjs';
 import { backgroundFaults, faults, startFaultyProxy } from './faulty_proxy.mjs';
@@ -190,7 +190,7 @@ function checkClean(answer) {
   assert.ok(Number(answer.header('retry-after')) >= 1, 'Retry-After');
 }
 
-async function countCalls(request, key) {
+async function countOnce(request, key) {
   const state = { ...await request.prepare(patient), key: key && randomUUID() };
   proxy.forget();
   const answer = await request.act(patient, state);
@@ -198,6 +198,13 @@ async function countCalls(request, key) {
   assert.ok(answer.status < 300 && calls > 0);
   await request.check(patient, state, answer);
   return calls;
+}
+
+// The least of five, for a call of the work in the background may come before the answer does.
+async function countCalls(request, key) {
+  const counts = [];
+  for (let nth = 0; nth < 5; nth += 1) counts.push(await countOnce(request, key));
+  return Math.min(...counts);
 }
 
 // Sent again, it is done once, and from then on every answer is the same.
@@ -277,6 +284,22 @@ test('while the answer cannot be saved the client hears so, and it is saved late
   assert.equal(messages.at(-1).status, 'running');
   proxy.heal();
   await checkRetries(requests['a turn'], hasty, state);
+});
+
+test('a stream of events that is taken up again while the tables are out begins anew, and is not refused', async (t) => {
+  const stop = new AbortController();
+  afterwards(t, () => stop.abort());
+  const ready = await (await hasty.followEvents({ signal: stop.signal })).next();
+  await hasty.createConversation({ title: 'told to nobody' });
+  proxy.spoil('failed', 1, { lasting: true, matches: ({ operation }) => operation === 'GetItem' });
+  const again = await hasty.followEvents({ signal: stop.signal, last: ready.id });
+  const reset = await again.next();
+  assert.equal(reset.name, 'reset');
+  proxy.heal();
+  const on = await hasty.followEvents({ signal: stop.signal, last: reset.id });
+  await hasty.createConversation({ title: 'told' });
+  const event = await on.next();
+  assert.deepEqual([event.name, event.data.title], ['conversation.created', 'told']);
 });
 
 test('a whole read of many pages mends a count that a crash has left behind', async () => {

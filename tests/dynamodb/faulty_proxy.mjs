@@ -150,9 +150,14 @@ class FaultyProxy {
   }
 }
 
-// Not those that a server makes in the background: its look through the records of deletions, and what follows.
+// Not those that a server makes in the background: its looks through the records of erasures, of deletions and of long contents,
+// and what follows.
 export function fromRequests({ operation, body }) {
-  if (body.includes('purge#')) return operation === 'PutItem';
+  if (/"(erase|looking|retention)#/.test(body)) return false;
+  if (body.includes('"purge#')) {  // who takes up such a record asks that it is as it was
+    return operation === 'PutItem' && (!body.includes('"ConditionExpression"') || body.includes('attribute_not_exists(#conversation_id)'));
+  }
+  if (body.includes('"parts#')) return operation !== 'Query';
   return operation !== 'BatchWriteItem' && !body.includes('#parts');
 }
 

@@ -8,7 +8,7 @@ import { before, describe, test } from 'node:test';
 import { followPages } from '../e2e/client.mjs';
 import { scripts, startFakeUpstream } from '../e2e/fake_upstream.mjs';
 import { binary, cleanEnvironment, runCommand, startServer, temporaryFolder } from '../e2e/server.mjs';
-import { callTables, createTables, endpoint, tableEnvironment, tableFlags } from './tables.mjs';
+import { callTables, createTables, endpoint, rowsOf, tableEnvironment, tableFlags } from './tables.mjs';
 
 const kUsers = ['alice', 'bob', 'Größe/用户', 'carol'];
 const kConversations = Number(process.env.COLLOQUY_MIGRATE_CONVERSATIONS ?? 240);
@@ -217,14 +217,7 @@ async function killedAfter(from, to, progress, ms) {
 }
 
 async function scan(table) {
-  const rows = [];
-  let start;
-  do {
-    const page = await callTables('Scan', { TableName: table, ConsistentRead: true, ExclusiveStartKey: start });
-    rows.push(...page.Items);
-    start = page.LastEvaluatedKey;
-  } while (start);
-  return rows.map((row) => JSON.stringify(Object.entries(row).sort())).sort();
+  return (await rowsOf(table)).map((row) => JSON.stringify(Object.entries(row).sort())).sort();
 }
 
 const put = (table, item) => callTables('PutItem', { TableName: table, Item: item });

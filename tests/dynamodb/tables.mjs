@@ -1,6 +1,8 @@
 // Tables in the DynamoDB Local that with_local.sh has started for this test, and calls of it without the program's help.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { runCommand } from '../e2e/server.mjs';
 
 export const endpoint = process.env.COLLOQUY_TEST_DYNAMODB;
@@ -33,16 +35,61 @@ export function tablesCommand(action, flags = [], { at = endpoint, env = {} } = 
   return runCommand(['tables', action, '--dynamodb-endpoint', at, ...flags], { env: { ...tableEnvironment, ...env } });
 }
 
+// Tables of shapes that another has made (COLLOQUY_TEST_TABLE_SHAPES: a file with what DescribeTable says of each),
+// instead of those of `colloquy tables create`.
+async function createShapes(tables, shapes) {
+  for (const name of ['conversations', 'messages']) {
+    const { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes, ttl } = shapes[name];
+    await callTables('CreateTable', {
+      TableName: tables[name], BillingMode: 'PAY_PER_REQUEST', AttributeDefinitions, KeySchema,
+      GlobalSecondaryIndexes: GlobalSecondaryIndexes.map(({ IndexName, KeySchema: key, Projection }) => ({ IndexName, KeySchema: key, Projection })) });
+    await callTables('UpdateTimeToLive', { TableName: tables[name], TimeToLiveSpecification: { Enabled: true, AttributeName: ttl } });
+  }
+}
+
 // Such tables, made.
 export async function createTables(...options) {
   const tables = ownTables();
+  const shapes = process.env.COLLOQUY_TEST_TABLE_SHAPES;
+  if (shapes && options.length === 0) {
+    await createShapes(tables, JSON.parse(readFileSync(shapes, 'utf8')));
+    return tables;
+  }
   const { code, stderr } = await tablesCommand('create', [...tables.flags, ...options]);
   assert.equal(code, 0, stderr);
   return tables;
 }
 
-// What makes a server keep its conversations there.
-export const tableFlags = ({ flags }, url = endpoint) => ['--store', 'dynamodb', '--dynamodb-endpoint', url, ...flags];
+// What makes a server keep its conversations there: through the guard of guarded.mjs, where there is one.
+export const tableFlags = ({ flags }, url = process.env.COLLOQUY_TEST_DYNAMODB_GUARD ?? endpoint) => ['--store', 'dynamodb', '--dynamodb-endpoint', url, ...flags];
+
+// Flags of servers that encrypt, with a master key in `folder` and a table of keys of their own.
+export async function encryptionFlags(folder) {
+  const file = join(folder, 'master.key');
+  writeFileSync(file, (await runCommand(['keys', 'create'])).stdout, { mode: 0o600 });
+  return ['--encryption', 'file', '--master-key-file', file, '--dynamodb-keys-table', await createKeysTable()];
+}
+
+// The name of a table for keys, made.
+export async function createKeysTable() {
+  const table = `${randomUUID()}-keys`;
+  const made = await runCommand(['keys', 'create-table', '--dynamodb-keys-table', table, '--dynamodb-endpoint', endpoint],
+                                { env: tableEnvironment });
+  assert.equal(made.code, 0, made.stderr);
+  return table;
+}
+
+// All that stands in a table, as the service keeps it.
+export async function rowsOf(table) {
+  const rows = [];
+  let start;
+  do {
+    const page = await callTables('Scan', { TableName: table, ConsistentRead: true, ExclusiveStartKey: start });
+    rows.push(...page.Items);
+    start = page.LastEvaluatedKey;
+  } while (start);
+  return rows;
+}
 
 // How many rows stand under a hash key of the table of messages.
 export async function countRows(table, hash) {

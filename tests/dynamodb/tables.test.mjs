@@ -136,7 +136,7 @@ describe('serve --store dynamodb', () => {
     await callTables('UpdateTimeToLive', { TableName: conversations, TimeToLiveSpecification: { Enabled: false, AttributeName: 'ttl' } });
     const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags)], env: tableEnvironment });
     t.after(() => server.close());
-    const warning = await until(() => server.logs().find((line) => line.event === 'tables.unusual'), 'a warning');
+    const warning = await server.logged(({ event }) => event === 'tables.unusual', 'the tables');
     assert.equal(warning.table, conversations);
     assert.match(warning.detail, /time to live is off/);
   });

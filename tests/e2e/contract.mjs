@@ -47,12 +47,18 @@ class Contract {
       segments: template.split('/'),
       item,
       methods: kMethods.filter((method) => item[method]),
+      rest: (item.parameters ?? []).some((parameter) => this.resolve(parameter).value['x-takes-slashes']),
     }));
   }
 
   // Every operation: { method, template, operation, parameters, open, endless }, the last where its answer never ends.
   operations() {
     return this.paths.flatMap((path) => path.methods.map((method) => this.#describe(path, method)));
+  }
+
+  // The query that an operation cannot do without, as the document's examples have it: pairs of name and value.
+  requiredQuery({ parameters }) {
+    return parameters.filter(({ in: place, required }) => place === 'query' && required).map(({ name, example }) => [name, String(example)]);
   }
 
   #describe(path, method) {
@@ -99,7 +105,7 @@ class Contract {
   findPath(pathname) {
     const segments = pathname.split('/');
     const matches = this.paths.filter((path) =>
-      path.segments.length === segments.length &&
+      (path.rest ? path.segments.length <= segments.length : path.segments.length === segments.length) &&
       path.segments.every((part, i) => (part.startsWith('{') ? segments[i] !== '' : part === segments[i])));
     const fixed = (path) => path.segments.filter((part) => !part.startsWith('{')).length;
     return matches.sort((a, b) => fixed(b) - fixed(a))[0];
@@ -183,10 +189,20 @@ class Contract {
       if (text !== '') violation(where, `a body where there is none: ${text.slice(0, 200)}`);
       return undefined;
     }
+    // A file's, which is as its writer wants it.
+    if (!content[media] && content['*/*']) return undefined;
     if (!content[media]) violation(where, `Content-Type "${media}" is not one of ${Object.keys(content)}`);
     if (method === 'HEAD') {
       if (text !== '') violation(where, 'an answer to HEAD has a body');
       return undefined;
+    }
+    if (media === 'application/x-ndjson') {
+      const line = `${response.pointer}/content/${escapePointer(media)}/x-line`;
+      return text.split('\n').filter(Boolean).map((one) => {
+        const json = JSON.parse(one);
+        this.validate(line, json, where);
+        return json;
+      });
     }
     let json;
     try {

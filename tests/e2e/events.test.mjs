@@ -98,6 +98,29 @@ describe('live events', () => {
     }
   });
 
+  test('what has expired or was deleted since is not told again', async () => {
+    const dora = await server.client('dora');  // whose expired one goes whenever the sweeper comes
+    const first = await follow(dora);
+    const [ready] = await expectEvents(first.stream, ['ready']);
+    first.close();
+    const { conversation_id: short } = await dora.createConversation({ title: 'soon gone', ttl_seconds: 2 });
+    await dora.append(short, 'Hello');
+    const { conversation_id: deleted } = await dora.createConversation({ title: 'deleted' });
+    await dora.delete(`/conversations/${deleted}`, { expect: 204 });
+    const { conversation_id: kept } = await dora.createConversation({ title: 'kept' });
+    const titles = [];
+    await until(async () => (await dora.get(`/conversations/${short}`)).status === 404, 'it to expire');
+    const again = await follow(dora, { last: ready.id });
+    for (;;) {
+      const { name, data } = await again.stream.next();
+      titles.push(data.title);
+      if (data.conversation_id === kept) break;
+      assert.equal(name, 'conversation.deleted');
+    }
+    assert.deepEqual(titles.filter(Boolean), ['kept']);
+    again.close();
+  });
+
   test('an id that is not known is a reset, and another user\'s is none of one\'s own', async () => {
     const mine = await follow(alice);
     const [ready] = await expectEvents(mine.stream, ['ready']);

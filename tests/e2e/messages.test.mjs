@@ -214,7 +214,7 @@ describe('messages', () => {
     assert.equal((await server.logOf('slow-reader')).cut_off, true);
     await alice.get('/conversations', { expect: 200 });
     assert.deepEqual(server.logs().filter((line) => line.level === 'error'), []);
-    assert.ok(server.logs().some((line) => line.event === 'http.stream_cut' && line.level === 'info'));
+    await server.logged((line) => line.event === 'http.stream_cut' && line.level === 'info', 'the cut');
   });
 
   test('1 MiB of content is kept to the byte, one byte more is refused', async () => {

@@ -37,11 +37,11 @@ describe('request ids and the log', () => {
     for (const { method, template, operation, endless } of contract.operations()) {
       const target = template.replace('{conversation_id}', id).replace('{message_id}', message.message_id);
       if (method === 'DELETE' || endless) continue;
-      const json = operation.requestBody?.content['application/json'].example;
+      const json = operation.requestBody?.content['application/json']?.example;
       const answer = await alice.call(method, target, { json });
       const line = await server.logOf(answer.requestId);
       const values = Object.values(line);
-      assert.ok(values.includes(template), `${method} ${template}: ${JSON.stringify(line)}`);
+      assert.ok(values.includes(template) || values.includes(template.replace('{path}', '{path...}')), `${method} ${template}: ${JSON.stringify(line)}`);
       assert.ok(values.includes(method) && values.includes(answer.status), JSON.stringify(line));
     }
   });

@@ -25,14 +25,17 @@ describe('HTTP', () => {
     headers = { Authorization: `Bearer ${alice.token}` };
     ({ conversation_id: id } = await alice.createConversation());
     ({ message } = await alice.generate(id, 'hello'));
+    await alice.call('PUT', '/files/note.txt', { body: 'hello', expect: 201 });
   });
 
-  const fill = (template) => template.replace('{conversation_id}', id).replace('{message_id}', message.message_id);
+  const fill = (template) => template.replace('{conversation_id}', id).replace('{message_id}', message.message_id).replace('{path}', 'note.txt');
 
   test('HEAD is GET without its body, with the length that it would have', async () => {
-    for (const { template } of contract.operations().filter((one) => one.method === 'GET' && !one.endless)) {
-      const get = await rawRequest(server.baseUrl, 'GET', fill(template), { headers });
-      const head = await rawRequest(server.baseUrl, 'HEAD', fill(template), { headers });
+    for (const one of contract.operations().filter(({ method, endless }) => method === 'GET' && !endless)) {
+      const { template } = one;
+      const target = [fill(template), new URLSearchParams(contract.requiredQuery(one))].join('?');
+      const get = await rawRequest(server.baseUrl, 'GET', target, { headers });
+      const head = await rawRequest(server.baseUrl, 'HEAD', target, { headers });
       assert.equal(head.status, 200);
       assert.equal(head.bytes.length, 0);
       const stable = (all) => [...all].filter(([name]) => !['date', 'x-request-id'].includes(name)).sort();

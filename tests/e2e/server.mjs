@@ -70,7 +70,31 @@ async function storeSettings(data, args) {
   if (!onDynamoDb || args.includes('--store')) return { flags: [], env: {} };
   const { createTables, tableEnvironment, tableFlags } = await import('../dynamodb/tables.mjs');
   if (!tablesOf.has(data)) tablesOf.set(data, createTables());
-  return { flags: tableFlags(await tablesOf.get(data)), env: tableEnvironment };
+  // Files are off on tables unless a folder is named.
+  const files = args.includes('--files') ? [] : ['--files', join(data, 'files')];
+  return { flags: [...tableFlags(await tablesOf.get(data)), ...files], env: tableEnvironment };
+}
+
+// The tables of keys that stand for keyrings.
+const keysTablesOf = new Map();
+
+async function keyringSettings(data) {
+  if (onDynamoDb) {
+    const { createKeysTable } = await import('../dynamodb/tables.mjs');
+    if (!keysTablesOf.has(data)) keysTablesOf.set(data, createKeysTable());
+    return { COLLOQUY_DYNAMODB_KEYS_TABLE: await keysTablesOf.get(data) };
+  }
+  const keyring = `${data}.keyring`;
+  folders.add(keyring);
+  return { COLLOQUY_KEYRING: keyring };
+}
+
+// COLLOQUY_TEST_ENCRYPTION=on: every server encrypts what users write, and their files.
+async function encryptionSettings(data, args) {
+  if (process.env.COLLOQUY_TEST_ENCRYPTION !== 'on') return {};
+  if (['--store', '--encryption', '--search'].some((flag) => args.includes(flag))) return {};
+  const files = args[args.indexOf('--files') + 1] === 'off' ? {} : { COLLOQUY_ENCRYPT_FILES: 'on' };
+  return { COLLOQUY_ENCRYPTION: 'env', COLLOQUY_MASTER_KEY: `${'A'.repeat(43)}=`, ...await keyringSettings(data), ...files };
 }
 
 // The program with a terminal of its own for its output, made by util-linux's `script`; its log stays a pipe.
@@ -92,7 +116,7 @@ class Server {
     assert.ok(!this.child, 'it runs already');
     const store = await storeSettings(this.data, args);
     const all = ['serve', '--listen', this.listen, '--admin-listen', '127.0.0.1:0', '--data', this.data, ...store.flags, ...args];
-    const environment = cleanEnvironment({ ...store.env, ...env });
+    const environment = cleanEnvironment({ ...store.env, ...await encryptionSettings(this.data, args), ...env });
     const child = this.terminal ? spawnOnTerminal(all, environment)
       : spawn(binary, all, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
@@ -148,9 +172,13 @@ class Server {
     });
   }
 
+  // The log is a pipe of its own: a line of it may come after what the server did next.
+  async logged(isTheLine, what) {
+    return until(() => this.logs().find(isTheLine), `a log line of ${what}`);
+  }
+
   async logOf(requestId) {
-    return until(() => this.logs().find((line) => Object.values(line).includes(requestId)),
-                 `a log line of the request ${requestId}`);
+    return this.logged((line) => Object.values(line).includes(requestId), `the request ${requestId}`);
   }
 
   signal(name) {

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "http/header_values.h"
 #include "http/middleware.h"
+#include "http/representation.h"
 #include "http/response_head.h"
 
 namespace {
@@ -24,6 +25,27 @@ void check_values(std::string_view text) {
   if (http::accepts_gzip(text)) {
     COLLOQUY_CHECK(text.find_first_of("gG*") != std::string_view::npos);
   }
+}
+
+void check_representation(std::string_view text, std::string_view other) {
+  for (const std::uint64_t bytes :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1000}, UINT64_MAX}) {
+    const auto choice = http::choose_range(text, bytes);
+    if (choice.kind != http::RangeChoice::Kind::kPart) continue;
+    COLLOQUY_CHECK(choice.bytes > 0 && choice.first < bytes &&
+                   choice.bytes <= bytes - choice.first);
+  }
+  COLLOQUY_CHECK(!http::if_range_holds(text, "tag") || http::trim(text) == "\"tag\"");
+  http::Request request;
+  request.headers = {{"Content-Digest", std::string(text)},
+                     {"Content-Digest", std::string(other)},
+                     {"If-None-Match", std::string(text)}};
+  http::parse_content_digest(request);
+  http::parse_entity_tags(request, "If-None-Match");
+  const auto disposition = http::content_disposition("inline", text);
+  for (const char c : disposition) COLLOQUY_CHECK(c >= 0x20 && c < 0x7F);
+  COLLOQUY_CHECK(disposition.find('"', 18) == disposition.find("\"; f", 18) ||
+                 disposition.find('"', 18) == disposition.size() - 1);
 }
 
 void check_head(std::string_view name, std::string_view value) {
@@ -78,6 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view second = text.substr(std::min(cut + 1, text.size()));
   check_values(first);
   check_values(second);
+  check_representation(first, second);
   check_head(first, second);
   check_middleware(first, second);
   return 0;

@@ -2,10 +2,12 @@
 #include <boost/json.hpp>
 #include <cstdint>
 
+#include "api/attachments.h"
 #include "api/body.h"
 #include "api/error_reply.h"
 #include "api/objects.h"
 #include "check.h"
+#include "files/names.h"
 
 namespace {
 
@@ -27,7 +29,12 @@ colloquy::store::Message read(Body& body) {
   }
   std::set<std::string> removed;
   message.metadata = body.string_map("metadata", &removed).value_or(message.metadata);
+  message.attachments = colloquy::api::read_attachments(body);
   body.finish();
+  COLLOQUY_CHECK(message.attachments.size() <= colloquy::limits::kAttachments);
+  for (const auto& path : message.attachments) {
+    COLLOQUY_CHECK(!colloquy::files::refusal_of_path(path));
+  }
   return message;
 }
 

@@ -260,6 +260,7 @@ TEST_F(LlamaProviderTest, ItsEndFailsWhatStillRuns) {
   auto waiting = begin(greedy("Hello there", 4000));
   running->on_piece = [&] { loop_.stop(); };
   run();
+  running->on_piece = nullptr;  // what was said meanwhile does not stop the loop again
   provider_.reset();
   run();
   EXPECT_EQ(failure_of(*waiting)->code(), ErrorCode::kUnavailable);

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "net/testing/run_task.h"
+#include "base/testing/run_task.h"
 #include "net/testing/scripted_server.h"
 
 namespace colloquy::llm {
@@ -21,7 +21,6 @@ using net::testing::chunked_head;
 using net::testing::kLastChunk;
 using net::testing::Peer;
 using net::testing::response;
-using net::testing::run_task;
 using net::testing::Script;
 using net::testing::ScriptedServer;
 

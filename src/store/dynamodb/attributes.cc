@@ -1,10 +1,11 @@
 #include "store/dynamodb/attributes.h"
 
+#include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
-#include <charconv>
 
+#include "base/base64.h"
 #include "base/error.h"
-#include "store/dynamodb/base64.h"
+#include "base/parse_number.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -47,6 +48,14 @@ AttributeWriter& AttributeWriter::strings(std::string_view name, const Metadata&
   return *this;
 }
 
+AttributeWriter& AttributeWriter::list(std::string_view name,
+                                       const std::vector<std::string>& texts) {
+  json_.key(name).begin_object().key("L").begin_array();
+  for (const auto& text : texts) json_.begin_object().key("S").string(text).end_object();
+  json_.end_array().end_object();
+  return *this;
+}
+
 void AttributeReader::fail(std::string_view name, std::string_view how) {
   throw internal_error("attribute " + std::string(name) + " of an item " + std::string(how));
 }
@@ -75,9 +84,8 @@ std::optional<std::int64_t> AttributeReader::number(std::string_view name) const
   if (value == nullptr) return std::nullopt;
   const auto* text = value->if_string();
   if (text == nullptr) fail(name, "is garbled");
-  std::int64_t number = 0;
-  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (error != std::errc() || end != text->data() + text->size()) fail(name, "is no whole number");
+  auto number = parse_number<std::int64_t>(view(*text));
+  if (!number) fail(name, "is no whole number");
   return number;
 }
 
@@ -109,6 +117,37 @@ std::optional<Metadata> AttributeReader::strings(std::string_view name) const {
     pairs.emplace(std::string_view(member.key()), std::move(*text));
   }
   return pairs;
+}
+
+std::optional<std::vector<std::string>> AttributeReader::list(std::string_view name) const {
+  const auto* value = find(name, "L");
+  if (value == nullptr) return std::nullopt;
+  const auto* elements = value->if_array();
+  if (elements == nullptr) fail(name, "is garbled");
+  std::vector<std::string> texts;
+  for (const auto& element : *elements) {
+    const auto* wrapped = element.if_object();
+    const auto* text = wrapped == nullptr ? nullptr : wrapped->if_contains("S");
+    if (text == nullptr || !text->is_string()) fail(name, "has an element that is no text");
+    texts.emplace_back(view(text->get_string()));
+  }
+  return texts;
+}
+
+std::optional<std::string> AttributeReader::readable_string(std::string_view name) const {
+  try {
+    return string(name);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+std::optional<std::int64_t> AttributeReader::readable_number(std::string_view name) const {
+  try {
+    return number(name);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 std::string AttributeReader::required_string(std::string_view name) const {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/json_writer.h"
@@ -26,6 +27,7 @@ class AttributeWriter {
   AttributeWriter& boolean(std::string_view name, bool value);
   AttributeWriter& binary(std::string_view name, std::string_view bytes);
   AttributeWriter& strings(std::string_view name, const Metadata& pairs);
+  AttributeWriter& list(std::string_view name, const std::vector<std::string>& texts);
 
  private:
   JsonWriter& json_;
@@ -42,6 +44,11 @@ class AttributeReader {
   std::optional<bool> boolean(std::string_view name) const;
   std::optional<std::string> binary(std::string_view name) const;
   std::optional<Metadata> strings(std::string_view name) const;
+  std::optional<std::vector<std::string>> list(std::string_view name) const;
+
+  // nullopt also where it is there and cannot be read.
+  std::optional<std::string> readable_string(std::string_view name) const;
+  std::optional<std::int64_t> readable_number(std::string_view name) const;
 
   // What every such item has; kInternal where it is not there.
   std::string required_string(std::string_view name) const;

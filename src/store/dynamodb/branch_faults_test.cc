@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/testing/next_call.h"
 #include "store/dynamodb/dynamodb_harness.h"
 #include "store/dynamodb/faulty_service_harness.h"
 
@@ -100,11 +101,8 @@ class BranchFaults : public testing::Test {
     return run_task(healthy_->append_message(alice_, state.conversation.id, message, {})).message;
   }
   std::unique_ptr<dynamodb::Client> through_faults(int attempts) {
-    dynamodb::ClientOptions options;
-    options.endpoint = service_.url();
-    options.retries.attempts = attempts;
-    options.retries.base = std::chrono::milliseconds(1);
-    return harness_.connect(std::move(options));
+    return harness_.connect(service_.url(),
+                            {.attempts = attempts, .base = std::chrono::milliseconds(1)});
   }
   std::size_t count_calls(const Write& write) {
     auto client = through_faults(8);
@@ -158,7 +156,7 @@ TEST_F(BranchFaults, OneCallFailsAndNobodyNotices) {
     auto calls = count_calls(write);
     auto client = through_faults(8);
     for (auto fault : {FaultyService::Fault::kNotDone, FaultyService::Fault::kAnswerLost}) {
-      for (std::size_t nth = 1; nth <= calls; ++nth) {
+      for (std::size_t nth = 1; nth <= calls; nth = next_call(nth)) {
         SCOPED_TRACE(write.name + ", call " + std::to_string(nth));
         auto state = prepare();
         auto store = harness_.open_dynamodb(*client);
@@ -182,7 +180,7 @@ TEST_F(BranchFaults, CutAtACallAndSentAgainItIsThereOnce) {
     auto calls = count_calls(write);
     EXPECT_GE(calls, 5U);
     for (auto fault : {FaultyService::Fault::kNotDone, FaultyService::Fault::kAnswerLost}) {
-      for (std::size_t nth = 1; nth <= calls; ++nth) {
+      for (std::size_t nth = 1; nth <= calls; nth = next_call(nth)) {
         SCOPED_TRACE(write.name + ", call " + std::to_string(nth));
         auto state = prepare();
         {

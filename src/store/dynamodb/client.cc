@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json/parse.hpp>
 #include <charconv>
 #include <optional>
@@ -11,9 +12,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/http_date.h"
 #include "base/pause.h"
 #include "base/text.h"
-#include "net/http_date.h"
 #include "net/url.h"
 #include "telemetry/log.h"
 
@@ -22,6 +23,8 @@ namespace {
 
 using std::chrono::steady_clock;
 
+constexpr std::array<std::string_view, 5> kWrites{"PutItem", "UpdateItem", "DeleteItem",
+                                                  "BatchWriteItem", "TransactWriteItems"};
 constexpr const char* kTargetPrefix = "DynamoDB_20120810.";
 // A page of a query is at most 1 MiB and a batch 16 MiB, in which JSON may double each byte.
 constexpr std::size_t kAnswerBytes = std::size_t{64} << 20;
@@ -144,6 +147,8 @@ Task<net::HttpResponse> Client::send(std::string_view operation, const std::stri
 Task<boost::json::object> Client::attempt(std::string_view operation, const std::string& body) {
   auto response = co_await send(operation, body);
   if (response.status != 200 || !checksum_holds(response)) throw GarbledAnswer();
+  // The only call of ours whose success has no body.
+  if (operation == "TagResource" && response.body.empty()) co_return boost::json::object();
   boost::system::error_code failed;
   auto value = boost::json::parse(response.body, failed);
   if (failed || !value.is_object()) throw GarbledAnswer();
@@ -154,7 +159,7 @@ Task<boost::json::object> Client::attempt(std::string_view operation, const std:
 void Client::correct_clock(const net::HttpResponse& response) {
   const auto* date = find_header(response, "Date");
   if (date == nullptr) return;
-  auto service_s = net::parse_http_date(*date);
+  auto service_s = parse_http_date(*date);
   if (!service_s) return;
   auto offset = *service_s * 1000 - clock_.now_ms();
   if (std::abs(offset) < kSkewToleratedMs) offset = 0;
@@ -163,15 +168,32 @@ void Client::correct_clock(const net::HttpResponse& response) {
   }
 }
 
-Task<Answer> Client::call(std::string_view operation, std::string body, Repeat repeat) {
-  return call_until(operation, std::move(body), repeat,
-                    steady_clock::now() + options_.call_timeout);
+void Client::require_time_to_write(std::string_view operation) const {
+  if (BootClock::now() <= write_until_.load()) return;
+  bool writes = std::find(kWrites.begin(), kWrites.end(), operation) != kWrites.end();
+  if (!writes) return;
+  throw unavailable(
+      "The tables cannot be reached right now.",
+      std::string(operation) + ": the other servers may not count on this one any more")
+      .with_retry_after(2);
 }
 
-Task<Answer> Client::call_until(std::string_view operation, std::string body, Repeat repeat,
+Task<Answer> Client::call(std::string_view operation, std::string body, Repeat repeat) {
+  CallOptions options;
+  options.repeat = repeat;
+  return call(operation, std::move(body), options);
+}
+
+Task<Answer> Client::call(std::string_view operation, std::string body, CallOptions options) {
+  auto timeout = options.timeout.value_or(options_.call_timeout);
+  return call_until(operation, std::move(body), options, steady_clock::now() + timeout);
+}
+
+Task<Answer> Client::call_until(std::string_view operation, std::string body, CallOptions options,
                                 steady_clock::time_point give_up) {
   bool lost_answer = false;
   for (int number = 1;; ++number) {
+    if (!options.after_last_write) require_time_to_write(operation);
     auto begin = steady_clock::now();
     Failure failure;
     std::optional<ServiceError> refused;
@@ -197,7 +219,7 @@ Task<Answer> Client::call_until(std::string_view operation, std::string body, Re
     metrics_.attempted(operation, failure.reason, took.count());
     if (refused) throw std::move(*refused);
     lost_answer = lost_answer || failure.carried_out;
-    bool allowed = repeat == Repeat::kSafe || !failure.carried_out;
+    bool allowed = options.repeat == Repeat::kSafe || !failure.carried_out;
     auto delay = retries_.delay_before(number + 1);
     bool in_time = steady_clock::now() + delay < give_up;
     if (!allowed || !in_time || !retries_.may_repeat(number + 1, failure.timeout)) {

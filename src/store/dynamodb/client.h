@@ -7,9 +7,11 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/boot_clock.h"
 #include "base/clock.h"
 #include "base/task.h"
 #include "net/http_client.h"
@@ -36,6 +38,12 @@ enum class Repeat {
   kIfNotCarried  // only when it is certain that the service did nothing
 };
 
+struct CallOptions {
+  Repeat repeat = Repeat::kSafe;
+  std::optional<std::chrono::milliseconds> timeout;  // in place of the client's call_timeout
+  bool after_last_write = false;                     // write_until() is not for it
+};
+
 struct Answer {
   boost::json::object body;
   bool after_lost_answer = false;  // an attempt before may have been carried out too
@@ -52,13 +60,18 @@ class Client {
   // cannot change, and Error(kUnavailable) when the service is out, throttles for too long, or
   // refuses the credentials.
   Task<Answer> call(std::string_view operation, std::string body, Repeat repeat = Repeat::kSafe);
+  Task<Answer> call(std::string_view operation, std::string body, CallOptions options);
+
+  // No attempt at a write of items begins after that time, but fails as where the service is out,
+  // whatever the caller began before; at first there is no such time.
+  void write_until(BootClock::time_point time) { write_until_ = time; }
 
   const std::string& endpoint() const { return options_.endpoint; }
 
  private:
-  Task<Answer> call_until(std::string_view operation, std::string body, Repeat repeat,
+  Task<Answer> call_until(std::string_view operation, std::string body, CallOptions options,
                           std::chrono::steady_clock::time_point give_up);
-  struct Attempt;
+  void require_time_to_write(std::string_view operation) const;
   Task<net::HttpResponse> send(std::string_view operation, const std::string& body);
   Task<boost::json::object> attempt(std::string_view operation, const std::string& body);
   void correct_clock(const net::HttpResponse& response);
@@ -72,6 +85,7 @@ class Client {
   RetryPolicy retries_;
   aws::SigningKeys signing_keys_;
   std::atomic<std::int64_t> clock_offset_ms_{0};  // the service's clock less ours
+  std::atomic<BootClock::time_point> write_until_{BootClock::time_point::max()};
 };
 
 }  // namespace colloquy::store::dynamodb

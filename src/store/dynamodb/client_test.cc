@@ -11,9 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "base/boot_clock.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "net/testing/run_task.h"
+#include "base/testing/run_task.h"
 #include "net/testing/scripted_server.h"
 
 namespace colloquy::store::dynamodb {
@@ -88,7 +89,7 @@ class ClientTest : public ::testing::Test {
         metrics);
   }
   Answer call(Repeat repeat = Repeat::kSafe) {
-    return net::testing::run_task(loop, client->call("PutItem", "{}", repeat));
+    return run_task(loop, client->call("PutItem", "{}", repeat));
   }
   Error failure(Repeat repeat = Repeat::kSafe) {
     try {
@@ -122,6 +123,35 @@ TEST_F(ClientTest, ACallIsSignedAndNamesItsOperation) {
   EXPECT_THAT(*request.header("Authorization"),
               HasSubstr("Credential=AKID1/20260921/eu-central-1/dynamodb/aws4_request"));
   EXPECT_EQ(request.body, "{}");
+}
+
+TEST_F(ClientTest, PastTheLastMomentForWritesNoneIsSent) {
+  serve({answers(ok("{}"))});
+  client->write_until(BootClock::now() + std::chrono::minutes(1));
+  call();
+  EXPECT_EQ(sent(), 1U);
+  client->write_until(BootClock::now() - std::chrono::milliseconds(1));
+  for (const char* operation :
+       {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}) {
+    EXPECT_THROW(run_task(loop, client->call(operation, "{}")), Error) << operation;
+  }
+  EXPECT_EQ(sent(), 1U);
+  run_task(loop, client->call("Query", "{}"));
+  EXPECT_EQ(sent(), 2U);
+  CallOptions how;
+  how.after_last_write = true;
+  run_task(loop, client->call("UpdateItem", "{}", how));
+  EXPECT_EQ(sent(), 3U);
+}
+
+TEST_F(ClientTest, ARepeatIsAWriteAsWell) {
+  Step refuses = [this](Peer& peer) {
+    client->write_until(BootClock::now() - std::chrono::milliseconds(1));
+    peer.send(refusal(500, "InternalServerError"));
+  };
+  serve({refuses});
+  EXPECT_EQ(failure().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(sent(), 1U);
 }
 
 TEST_F(ClientTest, AnEndpointThatIsNoUrlIsRefused) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/side_by_side.h"
+#include "store/sealed_sizes.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -111,10 +112,15 @@ Task<std::optional<Message>> ConversationReader::message(UserId user, Conversati
   co_return std::move(found.item->message);
 }
 
+RecentRange ConversationReader::range_of(const ContextSettings& settings) const {
+  auto range = recent_range(settings);
+  return sealed_contents_ ? sealed_range(range) : range;
+}
+
 Task<std::optional<RecentMessages>> ConversationReader::recent(UserId user, ConversationId id,
                                                                ContextSettings usual,
                                                                std::optional<TreePlace> up_to) {
-  auto usual_range = recent_range(usual);
+  auto usual_range = range_of(usual);
   auto range = hints_.guess(id, usual_range);
   bool nothing = up_to && up_to->after == MessageId();
   auto path = nothing ? Path::to(BranchTable(), *up_to) : Path::all();
@@ -140,7 +146,7 @@ Task<std::optional<RecentMessages>> ConversationReader::recent(UserId user, Conv
   } else if (!found->tree.plain()) {
     rows.follow(Path::active(found->tree));
   }
-  auto own_range = recent_range(resolved(found->context, usual));
+  auto own_range = range_of(resolved(found->context, usual));
   hints_.learn(id, own_range, usual_range);
   co_await reader_.extend(rows, own_range);
   if (!rows.seen().empty()) recent.tip = rows.seen().front().message.id;

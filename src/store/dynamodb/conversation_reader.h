@@ -18,8 +18,9 @@ namespace colloquy::store::dynamodb {
 
 class ConversationReader {
  public:
-  ConversationReader(Rows& rows, MessageReader& reader, const Clock& clock)
-      : rows_(rows), reader_(reader), clock_(clock) {}
+  // `sealed_contents`: as of DynamoDbOptions.
+  ConversationReader(Rows& rows, MessageReader& reader, const Clock& clock, bool sealed_contents)
+      : rows_(rows), reader_(reader), clock_(clock), sealed_contents_(sealed_contents) {}
 
   // As the calls of store/store.h.
   Task<std::optional<Conversation>> conversation(UserId user, ConversationId id);
@@ -35,9 +36,12 @@ class ConversationReader {
                                             const std::vector<MessageItem>& beside);
   Task<> mend(Conversation& conversation, const Recount& seen);
 
+  RecentRange range_of(const ContextSettings& settings) const;
+
   Rows& rows_;
   MessageReader& reader_;
   const Clock& clock_;
+  const bool sealed_contents_;
   RangeHints hints_;
 };
 

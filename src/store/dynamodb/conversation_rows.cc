@@ -35,14 +35,49 @@ void write_tree_values(Request& request, const BranchTable& tree, const std::str
   }
 }
 
+// Adds what activity at this time changes: the time, and the removal of the conversation where its
+// lifetime is what the caller takes it for.
+void write_activity(Request& request, const Touch& touch,
+                    const std::optional<std::int64_t>& retention_seconds, std::string& set,
+                    std::string& remove, std::string& condition) {
+  set += ", #updated_at = :updated";
+  request.number(":updated", *touch.updated_at_s);
+  const auto& lifetime = touch.lifetime_seconds;
+  if (!lifetime || lifetime == retention_seconds) {
+    condition += " AND (attribute_not_exists(#ttl_seconds)";
+    condition += lifetime ? " OR #ttl_seconds = :lifetime)" : ")";
+  } else {
+    condition += " AND #ttl_seconds = :lifetime";
+  }
+  if (lifetime) request.number(":lifetime", *lifetime);
+  if (touch.removal == Touch::Removal::kPending) {
+    // Less than nothing, by the version that this update makes: as it never was before.
+    set += ", #renewed_at = :minus_one - if_not_exists(#version, :zero)";
+    request.number(":minus_one", -1);
+    remove += ", #ttl";
+  } else if (!lifetime) {
+    remove += ", #ttl";  // of a retention that has been taken off
+  } else if (touch.removal == Touch::Removal::kMoved) {
+    set += ", #ttl = :ttl";
+    request.number(":ttl", conversation_removal_s(*lifetime, *touch.updated_at_s + *lifetime));
+    condition += " AND (attribute_not_exists(#renewed_at) OR #renewed_at > :zero)";
+  }
+}
+
 }  // namespace
+
+ConversationItem Rows::read(const boost::json::object& item) const {
+  auto row = read_conversation(item);
+  row.conversation.retention_seconds = retention_seconds_;
+  return row;
+}
 
 Task<std::optional<ConversationItem>> Rows::conversation(UserId user, ConversationId id) {
   Request request(names_.conversations);
   request.conversation_key(user, id).set("ConsistentRead", true);
   auto item = co_await get(request.take());
   if (!item) co_return std::nullopt;
-  co_return read_conversation(*item);
+  co_return read(*item);
 }
 
 Task<ItemPage<ConversationItem>> Rows::conversations(UserId user,
@@ -64,7 +99,7 @@ Task<ItemPage<ConversationItem>> Rows::conversations(UserId user,
     if (!start.empty()) request.raw("ExclusiveStartKey", boost::json::serialize(start));
     auto answer = co_await checked_call(client_, "Query", request.take());
     for (const auto& item : items_of(answer.body)) {
-      page.items.push_back(read_conversation(item.get_object()));
+      page.items.push_back(read(item.get_object()));
     }
     start = take_next(answer.body);
   } while (!start.empty() && page.items.size() < limit);
@@ -101,8 +136,8 @@ Task<std::map<ConversationId, ConversationItem>> Rows::conversations_of(
     json.end_object().end_object().end_object();
     auto answer = co_await checked_call(client_, "BatchGetItem", std::move(body));
     for (const auto& item : batch_items_of(answer.body, names_.conversations)) {
-      auto read = read_conversation(item.get_object());
-      found.insert_or_assign(read.conversation.id, std::move(read));
+      auto row = read(item.get_object());
+      found.insert_or_assign(row.conversation.id, std::move(row));
     }
     keys = unprocessed_keys(answer.body, names_.conversations);
     if (keys.empty()) continue;
@@ -173,34 +208,40 @@ Task<std::optional<ConversationItem>> Rows::touch(UserId user, ConversationId id
                  " <> :change AND NOT contains(#" + slot + ", :counted)))";
     request.string(":change", touch.change).string(":counted", counted(touch.change));
   }
+  std::string remove;
   if (touch.updated_at_s) {
-    update += ", #updated_at = :updated";
-    request.number(":updated", *touch.updated_at_s);
-    if (touch.ttl_seconds) {
-      update += ", #ttl = :ttl";
-      request.number(":ttl", *touch.updated_at_s + *touch.ttl_seconds);
-    }
+    write_activity(request, touch, retention_seconds_, update, remove, condition);
   }
   if (touch.release) {
-    update += " REMOVE #held_until";
+    remove += ", #held_until";
     condition += " AND #held_until = :lease";
     request.number(":lease", *touch.release);
   } else if (touch.drops_summary) {
-    update += " REMOVE #summary, #summary_up_to, #summary_branch";
+    remove += ", #summary, #summary_up_to, #summary_branch";
   } else if (touch.deleted) {
     condition += " AND (attribute_not_exists(#summary_up_to) OR #summary_up_to < :deleted)";
     request.string(":deleted", touch.deleted->to_string());
   }
+  if (!remove.empty()) update += " REMOVE " + remove.substr(2);
   request.update(update).condition(condition);
   request.number(":zero", 0).number(":one", 1).number(":count", touch.count_change);
   request.set("ReturnValues", "ALL_NEW");
   auto outcome = co_await conditional_call(client_, "UpdateItem", request.take_conditional());
-  if (outcome.done) co_return read_conversation(outcome.attributes);
+  if (outcome.done) co_return read(outcome.attributes);
   if (outcome.there.empty()) co_return std::nullopt;
   if (!touch.counted && remembers(outcome.there, touch.change)) {
-    co_return read_conversation(outcome.there);
+    co_return read(outcome.there);
   }
-  if (!touch.counted && has_counted(outcome.there, touch.change)) {
+  auto there = read(outcome.there);
+  auto lifetime = there.conversation.lifetime_seconds();
+  if (touch.updated_at_s && lifetime != touch.lifetime_seconds) {
+    co_await put_purge(user, id, *touch.updated_at_s);
+    touch.lifetime_seconds = lifetime;
+    touch.removal = Touch::Removal::kPending;
+  } else if (touch.updated_at_s && there.removals_pending() &&
+             touch.removal == Touch::Removal::kMoved) {
+    touch.removal = Touch::Removal::kLeft;
+  } else if (!touch.counted && has_counted(outcome.there, touch.change)) {
     touch.counted = true;
     touch.count_change = 0;
   } else if (touch.release) {
@@ -224,17 +265,24 @@ Task<std::optional<Conversation>> Rows::hold(UserId user, ConversationId id,
     held.updated_at_s = now_s;
     Request request(names_.conversations);
     request.conversation_key(user, id);
-    request.update("SET #held_until = :until, #updated_at = :updated, #ttl = :ttl");
-    request.number(":updated", now_s);
+    std::string update = "SET #held_until = :until, #updated_at = :updated";
     std::string condition = "attribute_exists(#conversation_id) AND ";
+    auto removal = conversation_removal_s(held);
+    if (!removal) {
+      update += " REMOVE #ttl";
+    } else if (!found->removals_pending()) {
+      update += ", #ttl = :ttl";
+      request.number(":ttl", *removal).number(":zero", 0);
+      condition += "(attribute_not_exists(#renewed_at) OR #renewed_at > :zero) AND ";
+    }
+    request.update(update).number(":updated", now_s);
     condition += before == 0 ? "attribute_not_exists(#held_until)" : "#held_until = :before";
     if (before != 0) request.number(":before", before);
     request.condition(condition).number(":until", held.held_until_s);
-    request.number(":ttl", held.expires_at_s().value_or(held.held_until_s));
     auto outcome = co_await conditional_call(client_, "UpdateItem", request.take_conditional());
     if (outcome.done) co_return held;
     if (outcome.there.empty()) co_return std::nullopt;
-    found = read_conversation(outcome.there);
+    found = read(outcome.there);
     // An answer was lost, and it had been done.
     if (outcome.after_lost_answer && found->conversation.held_until_s == held.held_until_s) {
       co_return found->conversation;
@@ -265,9 +313,12 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, const Conver
   set_or_remove(!conversation.system_prompt.empty(), "system_prompt");
   set_or_remove(!conversation.metadata.empty(), "metadata");
   set_or_remove(conversation.ttl_seconds.has_value(), "ttl_seconds");
-  set_or_remove(conversation.ttl_seconds.has_value(), "ttl");
+  bool pending = item.removals_pending();
+  auto removal = pending ? std::nullopt : conversation_removal_s(conversation);
+  set_or_remove(removal.has_value(), "ttl");
+  if (pending) set_or_remove(true, "renewed_at");
+  set_or_remove(conversation.temporary, "temporary");
   set_or_remove(conversation.held_until_s != 0, "held_until");
-  set_or_remove(item.renewed_at_s.has_value(), "renewed_at");
   const auto& context = conversation.context;
   set_or_remove(context.messages.has_value(), "context_messages");
   set_or_remove(context.tokens.has_value(), "context_tokens");
@@ -298,7 +349,7 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, const Conver
   }
   if (!conversation.metadata.empty()) request.strings(":metadata", conversation.metadata);
   if (conversation.held_until_s != 0) request.number(":held_until", conversation.held_until_s);
-  if (item.renewed_at_s) request.number(":renewed_at", *item.renewed_at_s);
+  if (pending) request.number(":renewed_at", *item.renewed_at_s);
   if (context.messages) request.number(":context_messages", *context.messages);
   if (context.tokens) request.number(":context_tokens", *context.tokens);
   if (context.summary) request.boolean(":context_summary", *context.summary);
@@ -308,10 +359,9 @@ Task<bool> Rows::replace_conversation(const ConversationItem& item, const Conver
   }
   if (summary_of_branch) request.number(":summary_branch", conversation.summary->branch);
   write_tree_values(request, tree);
-  if (conversation.ttl_seconds) {
-    request.number(":ttl_seconds", *conversation.ttl_seconds);
-    request.number(":ttl", *conversation.expires_at_s());
-  }
+  if (conversation.ttl_seconds) request.number(":ttl_seconds", *conversation.ttl_seconds);
+  if (removal) request.number(":ttl", *removal);
+  if (conversation.temporary) request.boolean(":temporary", true);
   auto outcome = co_await conditional_call(client_, "UpdateItem", request.take_conditional());
   co_return outcome.done || remembers(outcome.there, change);
 }
@@ -345,7 +395,7 @@ Task<Rows::TreeChange> Rows::replace_tree(const Conversation& before, const Bran
   const auto& item = outcome.done ? outcome.attributes : outcome.there;
   TreeChange changed;
   if (item.empty()) co_return changed;
-  changed.there = read_conversation(item).conversation;
+  changed.there = read(item).conversation;
   changed.done = outcome.done || (outcome.after_lost_answer && changed.there->tree == tree);
   co_return changed;
 }
@@ -372,41 +422,17 @@ Task<bool> Rows::erase_conversation(UserId user, ConversationId id,
                                     std::optional<std::uint64_t> if_version) {
   Request request(names_.conversations);
   request.conversation_key(user, id);
+  std::string condition = "attribute_exists(#conversation_id)";
   if (if_version) {
-    request.condition("attribute_exists(#conversation_id) AND #version = :version");
+    // One that says nothing of it has the version 0.
+    condition += *if_version == 0 ? " AND (attribute_not_exists(#version) OR #version = :version)"
+                                  : " AND #version = :version";
     request.number(":version", static_cast<std::int64_t>(*if_version));
-  } else {
-    request.condition("attribute_exists(#conversation_id)");
   }
+  request.condition(condition);
   auto outcome = co_await conditional_call(client_, "DeleteItem", request.take_conditional());
   // Gone after an answer that was lost: that was ours.
   co_return outcome.done || (outcome.after_lost_answer && outcome.there.empty());
-}
-
-Task<bool> Rows::claim_renewal(UserId user, ConversationId id, std::int64_t now_s,
-                               std::int64_t until_s) {
-  Request request(names_.conversations);
-  request.conversation_key(user, id);
-  request.update("SET #renewing_until = :until");
-  request.condition(
-      "attribute_exists(#conversation_id) AND "
-      "(attribute_not_exists(#renewing_until) OR #renewing_until <= :now)");
-  request.number(":now", now_s).number(":until", until_s);
-  auto outcome = co_await conditional_call(client_, "UpdateItem", request.take_conditional());
-  co_return outcome.done;
-}
-
-Task<> Rows::end_renewal(UserId user, ConversationId id, std::optional<std::int64_t> renewed_at_s) {
-  Request request(names_.conversations);
-  request.conversation_key(user, id);
-  if (renewed_at_s) {
-    request.update("SET #renewed_at = :renewed REMOVE #renewing_until");
-    request.number(":renewed", *renewed_at_s);
-  } else {
-    request.update("REMOVE #renewing_until, #renewed_at");
-  }
-  request.condition("attribute_exists(#conversation_id)");
-  co_await conditional_call(client_, "UpdateItem", request.take_conditional());
 }
 
 }  // namespace colloquy::store::dynamodb

@@ -40,13 +40,20 @@ class DynamoDbHarness final : public StoreHarness {
   std::unique_ptr<Store> open() override { return open_dynamodb(); }
   std::unique_ptr<DynamoDbStore> open_dynamodb() { return open_dynamodb(client_); }
   std::unique_ptr<DynamoDbStore> open_dynamodb(dynamodb::Client& client) {
-    return std::make_unique<DynamoDbStore>(options_, client, clock_, ids_, metrics_);
+    auto store = std::make_unique<DynamoDbStore>(options_, client, clock_, ids_, metrics_);
+    run_task(store->prepare());
+    return store;
   }
-  // Of another way to the same tables.
-  std::unique_ptr<dynamodb::Client> connect(dynamodb::ClientOptions options) {
-    options.region = client_options_.region;
+  // Another way to the same tables.
+  std::unique_ptr<dynamodb::Client> connect(std::string url, dynamodb::RetryOptions retries = {}) {
+    auto options = client_options_;
+    options.endpoint = std::move(url);
+    options.retries = retries;
     return std::make_unique<dynamodb::Client>(std::move(options), http_, credentials_, real_clock_,
                                               metrics_);
+  }
+  void retain(std::optional<std::int64_t> seconds) override {
+    options_.retention_seconds = seconds;
   }
   ManualClock& clock() override { return clock_; }
   void settle(Store& store) override { run_task(dynamic_cast<DynamoDbStore&>(store).settle_now()); }
@@ -57,6 +64,14 @@ class DynamoDbHarness final : public StoreHarness {
   dynamodb::Client& client() { return client_; }
   telemetry::Metrics& metrics() { return metrics_; }
   Task<std::vector<boost::json::object>> rows(std::string table);
+  // Changes an item past the store.
+  void update(const std::string& table, boost::json::object key, const std::string& expression);
+  // So that it cannot be read.
+  void damage(const Conversation& conversation) {
+    boost::json::object key{{"user_id", {{"S", conversation.user_id.value()}}},
+                            {"conversation_id", {{"S", conversation.id.to_string()}}}};
+    update(options_.tables.conversations, std::move(key), "REMOVE created_at, updated_at");
+  }
 
  private:
   static std::string endpoint() {
@@ -108,14 +123,22 @@ inline Task<std::vector<boost::json::object>> DynamoDbHarness::rows(std::string 
   co_return rows;
 }
 
+inline void DynamoDbHarness::update(const std::string& table, boost::json::object key,
+                                    const std::string& expression) {
+  boost::json::object request{
+      {"TableName", table}, {"Key", std::move(key)}, {"UpdateExpression", expression}};
+  run_task(client_.call("UpdateItem", boost::json::serialize(request)));
+}
+
 // The service removes what has expired, in days: it does not count.
 inline StoreStats DynamoDbHarness::count(Store&) {
   StoreStats stats;
   std::set<std::string> living;
   for (const auto& row : run_task(rows(options_.tables.conversations))) {
     dynamodb::AttributeReader from(row);
-    auto ttl = from.number("ttl");
-    if (ttl && *ttl <= clock_.now_s()) continue;
+    auto read = dynamodb::read_conversation(row).conversation;
+    read.retention_seconds = options_.retention_seconds;
+    if (from.number("ttl") && read.expired(clock_.now_s())) continue;
     ++stats.conversations;
     living.insert(*from.string("conversation_id"));
   }

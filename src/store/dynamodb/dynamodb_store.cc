@@ -14,8 +14,11 @@
 #include "store/dynamodb/placer.h"
 #include "store/dynamodb/purger.h"
 #include "store/dynamodb/renewer.h"
+#include "store/dynamodb/retention_pass.h"
 #include "store/dynamodb/table_sizes.h"
+#include "store/dynamodb/taker.h"
 #include "store/dynamodb/turn_writer.h"
+#include "store/dynamodb/user_eraser.h"
 #include "store/dynamodb/write_steps.h"
 #include "store/instruments/operation_metrics.h"
 
@@ -47,22 +50,29 @@ struct DynamoDbStore::Impl {
         clock(clock_in),
         ids(ids_in),
         operations(metrics),
-        rows(std::make_shared<dynamodb::Rows>(client, options.tables)),
+        rows(std::make_shared<dynamodb::Rows>(client, options.tables, options.retention_seconds)),
         reader(*rows, clock),
-        conversations(*rows, reader, clock),
+        conversations(*rows, reader, clock, options.sealed_contents),
         renewer(std::make_shared<dynamodb::Renewer>(rows, clock, metrics)),
         steps(*rows, clock, ids),
         placer(*rows, reader),
         messages(steps, placer, *rows, reader, *renewer, clock),
+        taker(*rows, clock, ids),
         turns(steps, placer, *rows, reader, *renewer, clock,
               options.owner.empty() ? ids.next(clock.now_ms()).to_string() : options.owner),
-        purger(std::make_shared<dynamodb::Purger>(rows, clock, options.longest_turn,
-                                                  options.sweep_interval, metrics)),
+        purger(std::make_shared<dynamodb::Purger>(
+            rows, dynamodb::PartsRecords(client, options.tables), renewer, clock,
+            options.longest_turn, options.sweep_interval, options.removal_rate, metrics)),
+        user_eraser(rows, client, clock, ids.next(clock.now_ms()).to_string(),
+                    options.longest_turn),
+        retention(std::make_shared<dynamodb::RetentionPass>(
+            rows, renewer, purger, clock, ids, options.removal_rate, options.on_expired, metrics)),
         sizes(std::make_shared<dynamodb::TableSizes>(client, options.tables, metrics)) {}
 
   void stop() {
     purger->stop();
     renewer->stop();
+    retention->stop();
     sizes->stop();
   }
 
@@ -77,8 +87,11 @@ struct DynamoDbStore::Impl {
   dynamodb::WriteSteps steps;
   dynamodb::Placer placer;
   dynamodb::MessageWriter messages;
+  dynamodb::Taker taker;
   dynamodb::TurnWriter turns;
   std::shared_ptr<dynamodb::Purger> purger;
+  dynamodb::UserEraser user_eraser;
+  std::shared_ptr<dynamodb::RetentionPass> retention;
   std::shared_ptr<dynamodb::TableSizes> sizes;
   std::shared_ptr<dynamodb::Background> background = std::make_shared<dynamodb::Background>();
 };
@@ -91,12 +104,15 @@ DynamoDbStore::DynamoDbStore(DynamoDbOptions options, dynamodb::Client& client, 
     const auto& executor = *options.background;
     Background::start(impl_->background, executor, dynamodb::Purger::run(impl_->purger));
     Background::start(impl_->background, executor, dynamodb::Renewer::run(impl_->renewer));
+    Background::start(impl_->background, executor, dynamodb::RetentionPass::run(impl_->retention));
     Background::start(impl_->background, executor,
                       dynamodb::TableSizes::run(impl_->sizes, options.sizes_interval));
   }
 }
 
 DynamoDbStore::~DynamoDbStore() { impl_->stop(); }
+
+Task<> DynamoDbStore::prepare() { return impl_->retention->note(); }
 
 Task<bool> DynamoDbStore::close() {
   impl_->stop();
@@ -106,9 +122,15 @@ Task<bool> DynamoDbStore::close() {
 Task<CreatedConversation> DynamoDbStore::create_conversation(UserId user,
                                                              NewConversation conversation,
                                                              std::optional<IdempotencyKey> key) {
+  return create_sealed(std::move(user), std::move(conversation), std::move(key), nullptr);
+}
+
+Task<CreatedConversation> DynamoDbStore::create_sealed(UserId user, NewConversation conversation,
+                                                       std::optional<IdempotencyKey> key,
+                                                       SealingPointer sealing) {
   OperationTimer timer(impl_->operations.create_conversation);
   co_return co_await impl_->messages.create_conversation(std::move(user), std::move(conversation),
-                                                         std::move(key));
+                                                         std::move(key), std::move(sealing));
 }
 
 Task<std::optional<Conversation>> DynamoDbStore::get_conversation(UserId user, ConversationId id) {
@@ -181,8 +203,11 @@ Task<Conversation> DynamoDbStore::update_conversation(UserId user, ConversationI
     }
     ++after.version;
     // Its messages are to have another removal time, or none.
-    bool retimed = after.ttl_seconds != before.ttl_seconds;
-    if (retimed) found->renewed_at_s = 0;
+    bool retimed = after.lifetime_seconds() != before.lifetime_seconds();
+    if (retimed) found->mark_removals_pending();
+    if (found->removals_pending()) {
+      co_await impl_->rows->put_purge(user, id, impl_->clock.now_s());
+    }
     auto change = impl_->ids.next(impl_->clock.now_ms()).to_string();
     bool replaced = co_await impl_->rows->replace_conversation(*found, before, change);
     if (replaced && retimed) impl_->renewer->after_activity(*found);
@@ -200,16 +225,12 @@ Task<> DynamoDbStore::delete_conversation(UserId user, ConversationId id,
   if (!found || found->conversation.expired(impl_->clock.now_s())) throw not_found();
   if (if_version && *if_version != found->conversation.version) throw changed_meanwhile();
   // First the promise that its messages go, then its own end.
-  dynamodb::PurgeItem purge;
-  purge.conversation_id = id;
-  purge.user_id = user;
-  purge.deleted_at_s = impl_->clock.now_s();
-  co_await rows.put_purge(purge);
+  co_await rows.put_purge(user, id, impl_->clock.now_s());
   bool erased = co_await rows.erase_conversation(user, id, if_version);
   if (!erased) {
     auto now = co_await rows.conversation(user, id);
     if (!now) throw not_found();
-    co_await rows.erase_purge(id);
+    // The promise stays until a purge finds the conversation: it may be another deletion's by now.
     throw changed_meanwhile();
   }
   if (!found->idempotency.empty()) co_await rows.mark_deleted(found->idempotency);
@@ -219,9 +240,16 @@ Task<> DynamoDbStore::delete_conversation(UserId user, ConversationId id,
 Task<AppendedMessage> DynamoDbStore::append_message(UserId user, ConversationId id,
                                                     NewMessage message,
                                                     std::optional<IdempotencyKey> key) {
+  return append_sealed(std::move(user), id, std::move(message), std::move(key), nullptr);
+}
+
+Task<AppendedMessage> DynamoDbStore::append_sealed(UserId user, ConversationId id,
+                                                   NewMessage message,
+                                                   std::optional<IdempotencyKey> key,
+                                                   SealingPointer sealing) {
   OperationTimer timer(impl_->operations.append_message);
-  co_return co_await impl_->messages.append(std::move(user), id, std::move(message),
-                                            std::move(key));
+  co_return co_await impl_->messages.append(std::move(user), id, std::move(message), std::move(key),
+                                            std::move(sealing));
 }
 
 Task<std::optional<AppendedMessage>> DynamoDbStore::find_appended(UserId user, ConversationId id,
@@ -260,11 +288,18 @@ Task<std::optional<RecentMessages>> DynamoDbStore::read_recent(UserId user, Conv
 
 Task<StartedTurn> DynamoDbStore::start_turn(UserId user, NewTurn turn,
                                             std::optional<IdempotencyKey> key) {
+  return start_sealed(std::move(user), std::move(turn), std::move(key), nullptr);
+}
+
+Task<StartedTurn> DynamoDbStore::start_sealed(UserId user, NewTurn turn,
+                                              std::optional<IdempotencyKey> key,
+                                              SealingPointer sealing) {
   OperationTimer timer(impl_->operations.start_turn);
   if (turn.conversation_id.has_value() == turn.new_conversation.has_value()) {
     throw internal_error("a turn needs a conversation, either new or not");
   }
-  co_return co_await impl_->turns.start_turn(std::move(user), std::move(turn), std::move(key));
+  co_return co_await impl_->turns.start_turn(std::move(user), std::move(turn), std::move(key),
+                                             std::move(sealing));
 }
 
 Task<std::optional<StartedTurn>> DynamoDbStore::find_turn(UserId user,
@@ -297,11 +332,55 @@ Task<std::optional<std::string>> DynamoDbStore::find_owner(UserId user, Conversa
   co_return impl_->turns.owner_elsewhere(*found.item);
 }
 
+Task<bool> DynamoDbStore::take(Conversation conversation, std::vector<Message> messages) {
+  OperationTimer timer(impl_->operations.take);
+  co_return co_await impl_->taker.take(std::move(conversation), std::move(messages));
+}
+
+Task<> DynamoDbStore::begin_erasure(UserId user) {
+  co_await impl_->user_eraser.begin(std::move(user));
+}
+
+Task<std::vector<Erasure>> DynamoDbStore::unfinished_erasures() {
+  co_return co_await impl_->user_eraser.unfinished();
+}
+
+std::optional<std::chrono::milliseconds> DynamoDbStore::lookout() const {
+  return dynamodb::UserEraser::kLookout;
+}
+
+Task<> DynamoDbStore::stop_looking() { co_await impl_->user_eraser.stop_looking(); }
+
+Task<> DynamoDbStore::acknowledge_erasure(Erasure erasure) {
+  co_await impl_->user_eraser.acknowledge(std::move(erasure));
+}
+
+Task<bool> DynamoDbStore::claim_erasure(Erasure erasure) {
+  co_return co_await impl_->user_eraser.claim(std::move(erasure));
+}
+
+Task<Erasures::Left> DynamoDbStore::erase_some(Erasure erasure) {
+  co_return co_await impl_->user_eraser.erase_some(std::move(erasure));
+}
+
+Task<std::int64_t> DynamoDbStore::seal_erasure(Erasure erasure) {
+  co_return co_await impl_->user_eraser.seal(std::move(erasure));
+}
+
+Task<> DynamoDbStore::end_erasure(Erasure erasure, std::int64_t at_ms) {
+  co_await impl_->user_eraser.end(std::move(erasure), at_ms);
+}
+
+Task<std::vector<ErasedUser>> DynamoDbStore::erased_users(std::string after) {
+  co_return co_await impl_->rows->erased_users(std::move(after));
+}
+
 StoreStats DynamoDbStore::stats() { return impl_->sizes->stats(); }
 
 std::string DynamoDbStore::not_ready_reason() { return {}; }
 
 Task<> DynamoDbStore::settle_now() {
+  co_await impl_->retention->pass_now();
   co_await impl_->purger->sweep(true);
   co_await impl_->renewer->renew_waiting();
 }

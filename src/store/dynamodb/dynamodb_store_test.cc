@@ -42,11 +42,30 @@ class DynamoDbStoreTest : public testing::Test {
     return times;
   }
 
+  // That of the one conversation, which expires so long after the start; -kStart: none.
+  static std::int64_t removal_after(std::int64_t expires, std::int64_t lifetime) {
+    return dynamodb::conversation_removal_s(lifetime, expires);
+  }
+  std::int64_t conversation_removal() {
+    auto found = run_task(harness_.rows(harness_.options().tables.conversations));
+    return dynamodb::AttributeReader(found.at(0)).number("ttl").value_or(0) - kStart;
+  }
+
   static constexpr std::int64_t kStart = 1'700'000'000;
   DynamoDbHarness harness_;
   std::unique_ptr<DynamoDbStore> store_ = harness_.open_dynamodb();
   const UserId alice_{"alice"};
 };
+
+TEST_F(DynamoDbStoreTest, AConversationThatSaysNothingOfItsVersionIsDeletedAtTheVersionZero) {
+  auto conversation = create();
+  boost::json::object key{{"user_id", {{"S", "alice"}}},
+                          {"conversation_id", {{"S", conversation.id.to_string()}}}};
+  harness_.update(harness_.options().tables.conversations, std::move(key), "REMOVE version");
+  EXPECT_EQ(run_task(store_->get_conversation(alice_, conversation.id))->version, 0U);
+  run_task(store_->delete_conversation(alice_, conversation.id, 0));
+  EXPECT_FALSE(run_task(store_->get_conversation(alice_, conversation.id)));
+}
 
 TEST_F(DynamoDbStoreTest, AMessageThatNoItemCanHoldComesBackWhole) {
   auto conversation = create();
@@ -111,6 +130,71 @@ TEST_F(DynamoDbStoreTest, AnotherTimeToLiveIsAnotherRemovalTimeOfEveryMessage) {
   run_task(store_->update_conversation(alice_, conversation.id, patch, std::nullopt));
   run_task(store_->settle_now());
   EXPECT_THAT(removals(), testing::ElementsAre(-kStart));
+}
+
+TEST_F(DynamoDbStoreTest, WhatIsWrittenUnderARetentionIsRemovedByTheService) {
+  store_.reset();
+  harness_.retain(100);
+  store_ = harness_.open_dynamodb();
+  auto conversation = create();
+  append(conversation, "1");
+  EXPECT_EQ(conversation_removal(), removal_after(100, 100));
+  EXPECT_THAT(removals(), testing::ElementsAre(200));
+  advance_s(60);
+  append(conversation, "2");
+  run_task(store_->settle_now());
+  EXPECT_EQ(conversation_removal(), removal_after(160, 100));
+  EXPECT_THAT(removals(), testing::ElementsAre(200, 260));  // not time yet
+  advance_s(60);
+  append(conversation, "3");
+  run_task(store_->settle_now());
+  EXPECT_EQ(conversation_removal(), removal_after(220, 100));
+  EXPECT_THAT(removals(), testing::ElementsAre(320, 320, 320));
+}
+
+TEST_F(DynamoDbStoreTest, AnotherRetentionGivesAllTheirNewRemovalTimes) {
+  auto conversation = create();
+  append(conversation, "1");
+  EXPECT_EQ(conversation_removal(), -kStart);  // none
+  advance_s(10);
+  auto change_to = [this](std::optional<std::int64_t> seconds) {
+    store_.reset();
+    harness_.retain(seconds);
+    store_ = harness_.open_dynamodb();
+    run_task(store_->settle_now());
+  };
+  change_to(100);
+  EXPECT_EQ(conversation_removal(), removal_after(100, 100));
+  EXPECT_THAT(removals(), testing::ElementsAre(210));
+  change_to(1000);
+  EXPECT_EQ(conversation_removal(), removal_after(1000, 1000));
+  EXPECT_THAT(removals(), testing::ElementsAre(2010));
+  change_to(100);
+  EXPECT_EQ(conversation_removal(), removal_after(100, 100));
+  EXPECT_THAT(removals(), testing::ElementsAre(210));
+  change_to(std::nullopt);
+  EXPECT_EQ(conversation_removal(), -kStart);
+  EXPECT_THAT(removals(), testing::ElementsAre(-kStart));
+}
+
+TEST_F(DynamoDbStoreTest, ATurnEndsWithTheTimeToLiveThatWasTakenAwayMeanwhile) {
+  auto conversation = create(100);
+  NewTurn turn;
+  turn.conversation_id = conversation.id;
+  turn.prompt.content = "prompt";
+  turn.lease_until_s = harness_.clock().now_s() + 600;
+  auto started = run_task(store_->start_turn(alice_, turn, std::nullopt));
+  ConversationPatch patch;
+  patch.ttl_seconds.emplace(std::nullopt);
+  run_task(store_->update_conversation(alice_, conversation.id, patch, std::nullopt));
+  run_task(store_->settle_now());
+  auto reply = started.reply;
+  reply.status = MessageStatus::kComplete;
+  reply.content = "answer";
+  run_task(store_->finish_turn(alice_, conversation.id, reply));
+  run_task(store_->settle_now());
+  EXPECT_EQ(conversation_removal(), -kStart);
+  EXPECT_THAT(removals(), testing::ElementsAre(-kStart, -kStart));
 }
 
 TEST(DynamoDbUpdatedIndex, ListsTheLastActiveFirst) {

@@ -3,12 +3,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <utility>
 
+#include "base/testing/run_task.h"
 #include "net/http_client.h"
-#include "net/testing/run_task.h"
 #include "net/testing/scripted_server.h"
 
 namespace colloquy::store::dynamodb {
@@ -34,6 +35,13 @@ class FaultyService {
     fault_ = fault;
     lasting_ = lasting;
   }
+  // Before the `nth` call from now on, on a thread of the service's: `act`, once.
+  void interrupt(std::size_t nth, std::function<void()> act) {
+    std::scoped_lock lock(mutex_);
+    calls_ = 0;
+    interrupted_ = nth;
+    act_ = std::move(act);
+  }
   void heal() { spoil(0, Fault::kNotDone, Lasting::kOnce); }
   // Since spoil() or heal().
   std::size_t calls() const {
@@ -53,9 +61,17 @@ class FaultyService {
     return first || lasting_ == Lasting::kAndAllAfterIt ? Way::kNotDone : Way::kThrough;
   }
 
+  std::function<void()> take_interruption() {
+    std::scoped_lock lock(mutex_);
+    if (interrupted_ == 0 || calls_ < interrupted_) return {};
+    interrupted_ = 0;
+    return std::exchange(act_, {});
+  }
+
   void serve(net::testing::Peer& peer) {
     while (auto request = peer.read_request()) {
       auto way = next();
+      if (auto act = take_interruption()) act();
       std::string answer;
       if (way != Way::kNotDone) answer = carry_out(*request);
       if (way != Way::kThrough) {
@@ -77,14 +93,16 @@ class FaultyService {
     }
     boost::asio::io_context loop;
     net::HttpClient http({});
-    auto answer = net::testing::run_task(loop, http.fetch(std::move(forwarded), kMostBytes));
+    auto answer = run_task(loop, http.fetch(std::move(forwarded), kMostBytes));
     return net::testing::response(answer.status, answer.body, "application/x-amz-json-1.0");
   }
 
   const std::string target_;
   mutable std::mutex mutex_;
-  std::size_t calls_ = 0;    // guarded by mutex_, as the next
-  std::size_t spoiled_ = 0;  // 0: none
+  std::size_t calls_ = 0;        // guarded by mutex_, as the next
+  std::size_t spoiled_ = 0;      // 0: none
+  std::size_t interrupted_ = 0;  // as well
+  std::function<void()> act_;
   Fault fault_ = Fault::kNotDone;
   Lasting lasting_ = Lasting::kOnce;
   net::testing::ScriptedServer server_;  // the last one: its threads use the others

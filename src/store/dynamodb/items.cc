@@ -87,10 +87,9 @@ void write_item(JsonWriter& json, const ConversationItem& item, std::string_view
   if (conversation.archived) to.boolean("archived", true);
   if (!conversation.system_prompt.empty()) to.string("system_prompt", conversation.system_prompt);
   if (!conversation.metadata.empty()) to.strings("metadata", conversation.metadata);
-  if (conversation.ttl_seconds) {
-    to.number("ttl_seconds", *conversation.ttl_seconds);
-    to.number("ttl", *conversation.expires_at_s());
-  }
+  if (conversation.ttl_seconds) to.number("ttl_seconds", *conversation.ttl_seconds);
+  if (auto removal = conversation_removal_s(conversation)) to.number("ttl", *removal);
+  if (conversation.temporary) to.boolean("temporary", true);
   if (conversation.held_until_s != 0) to.number("held_until", conversation.held_until_s);
   const auto& context = conversation.context;
   if (context.messages) to.number("context_messages", *context.messages);
@@ -104,6 +103,7 @@ void write_item(JsonWriter& json, const ConversationItem& item, std::string_view
   }
   write_tree(to, conversation.tree);
   if (item.renewed_at_s) to.number("renewed_at", *item.renewed_at_s);
+  if (item.renewed_for_s) to.number("renewed_for", *item.renewed_for_s);
   if (!item.idempotency.empty()) to.string("idempotency", item.idempotency);
   to.string(change_slot(change), change);
   json.end_object();
@@ -127,6 +127,7 @@ ConversationItem read_conversation(const boost::json::object& item) {
   conversation.system_prompt = from.string("system_prompt").value_or("");
   conversation.metadata = from.strings("metadata").value_or(Metadata());
   conversation.ttl_seconds = from.number("ttl_seconds");
+  conversation.temporary = from.boolean("temporary").value_or(false);
   conversation.held_until_s = from.number("held_until").value_or(0);
   conversation.context.messages = small_number(from, "context_messages");
   conversation.context.tokens = small_number(from, "context_tokens");
@@ -138,17 +139,30 @@ ConversationItem read_conversation(const boost::json::object& item) {
   conversation.tree = read_tree(from);
   read.idempotency = from.string("idempotency").value_or("");
   read.renewed_at_s = from.number("renewed_at");
+  read.renewed_for_s = from.number("renewed_for");
+  read.removal_s = from.number("ttl");
   return read;
+}
+
+std::int64_t conversation_removal_s(std::int64_t lifetime_seconds, std::int64_t expires_at_s) {
+  constexpr std::int64_t kDaySeconds = 86'400;
+  return expires_at_s + 2 * lifetime_seconds + kDaySeconds;
+}
+
+std::optional<std::int64_t> conversation_removal_s(const Conversation& conversation) {
+  auto expires = conversation.expires_at_s();
+  if (!expires) return std::nullopt;
+  return conversation_removal_s(*conversation.lifetime_seconds(), *expires);
 }
 
 bool remembers(const boost::json::object& item, std::string_view change) {
   return AttributeReader(item).string(change_slot(change)) == change;
 }
 
-std::optional<std::int64_t> removal_time_s(const std::optional<std::int64_t>& ttl_seconds,
+std::optional<std::int64_t> removal_time_s(const std::optional<std::int64_t>& lifetime_seconds,
                                            std::int64_t active_at_s) {
-  if (!ttl_seconds) return std::nullopt;
-  return active_at_s + 2 * *ttl_seconds;
+  if (!lifetime_seconds) return std::nullopt;
+  return active_at_s + 2 * *lifetime_seconds;
 }
 
 void write_item(JsonWriter& json, const MessageItem& item) {
@@ -172,6 +186,7 @@ void write_item(JsonWriter& json, const MessageItem& item) {
     to.number("completion_tokens", message.usage->completion_tokens);
   }
   if (!message.client_message_id.empty()) to.string("client_message_id", message.client_message_id);
+  if (!message.attachments.empty()) to.list("attachments", message.attachments);
   if (message.branch != 0) to.number("branch", message.branch);
   if (item.parts > 0) {
     to.number("parts", static_cast<std::int64_t>(item.parts));
@@ -212,6 +227,7 @@ MessageItem read_message(const boost::json::object& item) {
     message.usage = Usage{*prompt_tokens, from.number("completion_tokens").value_or(0)};
   }
   message.client_message_id = from.string("client_message_id").value_or("");
+  message.attachments = from.list("attachments").value_or(Attachments());
   message.branch = small_number(from, "branch").value_or(0);
   read.parts = count_of(from, "parts");
   read.content_bytes = read.parts > 0 ? count_of(from, "content_bytes") : message.content.size();
@@ -235,7 +251,7 @@ void write_item(JsonWriter& json, const KeyedItem& item) {
   json.begin_object();
   AttributeWriter to(json);
   to.string("conversation_id", item.hash_key);
-  to.string("message_id", "key");
+  to.string("message_id", kKeyedRange);
   to.string("kind", kKeyedKinds.at(static_cast<std::size_t>(item.kind)));
   to.string("fingerprint", to_hex(bytes_of(item.fingerprint)));
   to.number("expires_at", item.expires_at_s);
@@ -279,6 +295,34 @@ std::string purge_hash_key(const ConversationId& id) {
   return purge_hash_key(id.uuid().bytes.back() % kPurgeShards);
 }
 
+void write_item(JsonWriter& json, const RetentionItem& item) {
+  json.begin_object();
+  AttributeWriter to(json);
+  to.string("conversation_id", kRetentionHashKey).string("message_id", kRetentionRangeKey);
+  to.number("applied", item.applied_seconds).number("applied_at", item.applied_at_s);
+  to.number("target", item.target_seconds).number("claimed_until", item.claimed_until_s);
+  to.number("begun_at", item.begun_at_s).number("changed_at", item.changed_at_s);
+  to.number("previous", item.previous_seconds);
+  if (!item.position.empty()) to.string("position", item.position);
+  to.string("stamp", item.stamp);
+  json.end_object();
+}
+
+RetentionItem read_retention(const boost::json::object& item) {
+  AttributeReader from(item);
+  RetentionItem read;
+  read.applied_seconds = from.number("applied").value_or(0);
+  read.applied_at_s = from.number("applied_at").value_or(0);
+  read.target_seconds = from.number("target").value_or(0);
+  read.begun_at_s = from.number("begun_at").value_or(0);
+  read.changed_at_s = from.number("changed_at").value_or(0);
+  read.previous_seconds = from.number("previous").value_or(0);
+  read.position = from.string("position").value_or("");
+  read.claimed_until_s = from.number("claimed_until").value_or(0);
+  read.stamp = from.string("stamp").value_or("");
+  return read;
+}
+
 void write_item(JsonWriter& json, const PurgeItem& item) {
   json.begin_object();
   AttributeWriter to(json);
@@ -287,13 +331,15 @@ void write_item(JsonWriter& json, const PurgeItem& item) {
   to.string("user_id", item.user_id.value());
   to.number("deleted_at", item.deleted_at_s);
   if (item.claimed_until_s > 0) to.number("claimed_until", item.claimed_until_s);
+  if (!item.stamp.empty()) to.string("stamp", item.stamp);
   json.end_object();
 }
 
 PurgeItem read_purge(const boost::json::object& item) {
   AttributeReader from(item);
   return {from.required_id<ConversationId>("message_id"), UserId(from.required_string("user_id")),
-          from.required_number("deleted_at"), from.number("claimed_until").value_or(0)};
+          from.required_number("deleted_at"), from.number("claimed_until").value_or(0),
+          from.string("stamp").value_or("")};
 }
 
 std::string parts_hash_key(const ConversationId& conversation, const MessageId& message) {

@@ -7,6 +7,7 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -24,9 +25,23 @@ std::string change_slot(std::string_view change);  // the attribute's name
 struct ConversationItem {
   Conversation conversation;
   std::string idempotency;  // the hash key of the record of the request that made it; or empty
-  // When the removal times of its messages were last set; 0: they are to be set, whatever the time.
+  // When the removal times of its messages were last set. 0 or less, another number each time: they
+  // are to be set, whatever the time, and until then it has no removal time itself.
   std::optional<std::int64_t> renewed_at_s;
+  std::optional<std::int64_t> renewed_for_s;  // and for which lifetime; nullopt: its ttl_seconds
+  std::optional<std::int64_t> removal_s;      // when the service removes it; only read
+
+  bool removals_pending() const { return renewed_at_s && *renewed_at_s <= 0; }
+  // Of a change of the conversation, whose version counts it already.
+  void mark_removals_pending() { renewed_at_s = -static_cast<std::int64_t>(conversation.version); }
 };
+
+// When the service removes a conversation that expires then: after the last of its messages, whose
+// keys nobody knows without it, so that an erasure (user_eraser.h) finds them. A message that was
+// written just before the expiry stays for two lifetimes; the service removes in no order, and may
+// be late by a day.
+std::int64_t conversation_removal_s(std::int64_t lifetime_seconds, std::int64_t expires_at_s);
+std::optional<std::int64_t> conversation_removal_s(const Conversation& conversation);
 
 // `change` is what made it, for its slot.
 void write_item(JsonWriter& json, const ConversationItem& item, std::string_view change);
@@ -58,10 +73,11 @@ struct MessageItem {
   std::optional<std::int64_t> ttl;  // Unix seconds at which the service removes it
 };
 
-// The ttl of a message that is written, or whose conversation is active, at this time; nullopt:
-// none. It outlives its conversation's expiry for as long again, so that the service removes none
-// from a living conversation before its time is renewed (renewer.h).
-std::optional<std::int64_t> removal_time_s(const std::optional<std::int64_t>& ttl_seconds,
+// The ttl of a message that is written, or whose conversation is active, at this time, by the
+// conversation's lifetime; nullopt: none. It outlives its conversation's expiry for as long again,
+// so that the service removes none from a living conversation before its time is renewed
+// (renewer.h).
+std::optional<std::int64_t> removal_time_s(const std::optional<std::int64_t>& lifetime_seconds,
                                            std::int64_t active_at_s);
 
 void write_item(JsonWriter& json, const MessageItem& item);
@@ -86,16 +102,45 @@ struct KeyedItem {
   bool has_prompt() const { return reply_id == message_id.successor(); }
 };
 // idem# and a hash of both, so that no user's key is another's.
+inline constexpr std::string_view kKeyedRange = "key";
 std::string keyed_hash_key(const UserId& user, std::string_view key);
 void write_item(JsonWriter& json, const KeyedItem& item);
 KeyedItem read_keyed(const boost::json::object& item);
 
-// A deletion that is not finished.
+// How far the tables' removal times follow the servers' retention; 0 seconds stand for none.
+struct RetentionItem {
+  std::int64_t applied_seconds = 0;  // to all conversations; -1: a pass was begun since
+  std::int64_t applied_at_s = 0;
+  std::int64_t target_seconds = 0;  // of the pass that was begun
+  std::int64_t begun_at_s = 0;      // when that was; applied_at_s is this of the last that ended
+  std::int64_t changed_at_s = 0;    // when the target became another; 0: it never has
+  // The shortest that servers may have written by since before that; 0: none.
+  std::int64_t previous_seconds = 0;
+  std::string position;  // that it has come to
+  std::int64_t claimed_until_s = 0;
+  std::string stamp;  // another with each write
+};
+void write_item(JsonWriter& json, const RetentionItem& item);
+RetentionItem read_retention(const boost::json::object& item);
+inline constexpr std::string_view kRetentionHashKey = "retention#";
+inline constexpr std::string_view kRetentionRangeKey = "pass";
+
+// A deletion that is not finished; where the conversation is there, removal times of its messages
+// that are to be set.
 struct PurgeItem {
   ConversationId conversation_id;
   UserId user_id;
   std::int64_t deleted_at_s = 0;
   std::int64_t claimed_until_s = 0;  // a server is at it
+  std::string stamp;  // of a conversation that is being taken (taker.h); empty: it was deleted
+  bool operator==(const PurgeItem&) const = default;
+};
+// Of a user whose erasure has begun.
+struct ErasingItem {
+  UserId user_id;
+  std::int64_t begun_at_ms = 0;
+  std::int64_t sealed_at_ms = 0;
+  std::set<std::string> acknowledged;  // the servers that have
 };
 inline constexpr std::size_t kPurgeShards = 4;
 std::string purge_hash_key(std::size_t shard);

@@ -1,6 +1,7 @@
 // The rows of messages, and the parts of those that are too long for one item.
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -8,8 +9,10 @@
 #include "store/dynamodb/answers.h"
 #include "store/dynamodb/attributes.h"
 #include "store/dynamodb/batch_write.h"
+#include "store/dynamodb/parts_records.h"
 #include "store/dynamodb/refusals.h"
 #include "store/dynamodb/rows.h"
+#include "telemetry/log.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -22,6 +25,12 @@ std::size_t part_size(std::string_view text) {
   return size == 0 ? std::min(text.size(), Rows::kPartBytes) : size;
 }
 
+// No part is more than a character shorter than it may be.
+std::size_t parts_most(std::string_view text) {
+  constexpr std::size_t kCharacterBytes = 4;
+  return text.size() / (Rows::kPartBytes - kCharacterBytes) + 1;
+}
+
 std::string range_condition(Request& request, const Rows::MessageQuery& query) {
   std::string condition = "#conversation_id = :conversation";
   request.string(":conversation", query.conversation.to_string());
@@ -31,6 +40,17 @@ std::string range_condition(Request& request, const Rows::MessageQuery& query) {
   if (query.from) return condition + " AND #message_id >= :from";
   if (query.to) return condition + " AND #message_id <= :to";
   return condition;
+}
+
+// The message is there: a record that stays is no reason to refuse it, and goes with a sweep.
+Task<> forget_parts(PartsRecords& records, const MessageItem& item) {
+  try {
+    co_await records.erase(item.conversation_id, item.message.id);
+  } catch (const Error& error) {
+    telemetry::log_debug("store.parts_record_left", {{"message_id", item.message.id.to_string()},
+                                                     {"error", error.message()},
+                                                     {"detail", error.detail()}});
+  }
 }
 
 }  // namespace
@@ -84,7 +104,17 @@ Task<> Rows::write_parts(MessageItem& item) {
 }
 
 Task<bool> Rows::insert_message(MessageItem& item, Insert how) {
-  if (item.message.content.size() > kPartBytes) co_await write_parts(item);
+  PartsRecords records(client_, names_);
+  bool is_long = item.message.content.size() > kPartBytes;
+  if (is_long) {
+    PartsRecord record;
+    record.conversation_id = item.conversation_id;
+    record.message_id = item.message.id;
+    record.user_id = item.user_id;
+    record.parts = parts_most(item.message.content);
+    co_await records.put(std::move(record));
+    co_await write_parts(item);
+  }
   Request request(names_.messages);
   request.item([&](JsonWriter& json) { write_item(json, item); });
   if (how == Insert::kNew) {
@@ -94,6 +124,7 @@ Task<bool> Rows::insert_message(MessageItem& item, Insert how) {
     request.string(":running", status_name(MessageStatus::kRunning));
   }
   auto outcome = co_await conditional_call(client_, "PutItem", request.take_conditional());
+  if (is_long && outcome.done) co_await forget_parts(records, item);
   if (outcome.done || !outcome.after_lost_answer) co_return outcome.done;
   // Ids are random: after an answer that was lost, what is there is what was sent. But two servers
   // may be at the turn of one key.
@@ -101,6 +132,16 @@ Task<bool> Rows::insert_message(MessageItem& item, Insert how) {
   auto there = read_message(outcome.there);
   co_return (!item.reply || there.reply == item.reply) &&
       (!item.running || there.running == item.running);
+}
+
+Task<> Rows::put_messages(std::vector<MessageItem> items) {
+  std::vector<std::string> rows;
+  rows.reserve(items.size());
+  for (const auto& item : items) {
+    JsonWriter json(rows.emplace_back());
+    write_item(json, item);
+  }
+  co_await put_rows(client_, names_.messages, std::move(rows));
 }
 
 Task<bool> Rows::read_parts(MessageItem& item) {
@@ -192,23 +233,28 @@ Task<> Rows::set_removal(const MessageItem& item, std::optional<std::int64_t> tt
   co_await set_removal_of(std::move(head), ttl);
 }
 
-Task<std::size_t> Rows::erase_some_messages(ConversationId id) {
+Task<std::size_t> Rows::erase_some_messages(ConversationId id, Keys keys) {
   Request request(names_.messages);
   request.key_condition("#conversation_id = :hash").string(":hash", id.to_string());
-  request.projection("#message_id, #parts");
+  request.projection("#message_id, #parts, #idempotency");
   request.set("ConsistentRead", true).set("Limit", kErasedAtOnce);
   auto answer = co_await checked_call(client_, "Query", request.take());
   std::vector<Row> parts;
   std::vector<Row> heads;
+  std::set<std::string> made_by;
   for (const auto& item : items_of(answer.body)) {
     AttributeReader from(item.get_object());
-    auto message = from.required_id<MessageId>("message_id");
-    heads.push_back({id.to_string(), message.to_string()});
-    auto hash = parts_hash_key(id, message);
-    for (std::int64_t i = 0; i < from.number("parts").value_or(0); ++i) {
+    heads.push_back({id.to_string(), from.required_string("message_id")});
+    auto message = MessageId::parse(heads.back().range);
+    auto hash = message ? parts_hash_key(id, *message) : std::string();
+    for (std::int64_t i = 0; message && i < from.readable_number("parts").value_or(0); ++i) {
       parts.push_back({hash, part_range_key(static_cast<std::size_t>(i))});
     }
+    auto keyed = keys == Keys::kErased ? from.readable_string("idempotency") : std::nullopt;
+    // A turn's two messages have one.
+    if (keyed && !keyed->empty()) made_by.insert(std::move(*keyed));
   }
+  for (const auto& hash : made_by) parts.push_back({hash, std::string(kKeyedRange)});
   auto count = heads.size();
   co_await erase_all(parts);
   co_await erase_all(heads);

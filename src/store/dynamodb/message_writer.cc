@@ -9,7 +9,8 @@ namespace colloquy::store::dynamodb {
 
 Task<CreatedConversation> MessageWriter::create_conversation(UserId user,
                                                              NewConversation conversation,
-                                                             std::optional<IdempotencyKey> key) {
+                                                             std::optional<IdempotencyKey> key,
+                                                             SealedWrites::SealingPointer sealing) {
   KeyedItem made;
   made.kind = KeyedKind::kConversation;
   made.made_at_s = clock_.now_s();
@@ -22,25 +23,26 @@ Task<CreatedConversation> MessageWriter::create_conversation(UserId user,
       auto found = co_await rows_.conversation(user, earlier->conversation_id);
       if (found && found->conversation.expired(clock_.now_s())) throw result_deleted();
       if (found) co_return CreatedConversation{std::move(found->conversation), true};
-      bool had_expired = conversation.ttl_seconds &&
-                         earlier->made_at_s + *conversation.ttl_seconds <= clock_.now_s();
+      bool had_expired = steps_.had_expired(conversation, earlier->made_at_s);
       if (earlier->deleted || had_expired) throw result_deleted();
       // Whoever came first did not get as far as writing it.
       made = std::move(*earlier);
       replayed = true;
     }
   }
-  auto written = co_await steps_.insert_conversation(made, std::move(user), conversation, 0);
+  auto written = co_await steps_.insert_conversation(made, std::move(user), conversation, 0,
+                                                     std::move(sealing));
   co_return CreatedConversation{std::move(written), replayed};
 }
 
 // Under the id of `made`, which must be new, or this request's from an earlier attempt.
 Task<Message> MessageWriter::insert_message(const KeyedItem& made, const Placer::Placed& placed,
-                                            const NewMessage& from) {
+                                            const NewMessage& from,
+                                            SealedWrites::SealingPointer sealing) {
   const auto& conversation = placed.conversation;
-  auto item = steps_.message_item(conversation, placed.branch, made.message_id, from);
+  auto item = steps_.message_item(conversation, placed.branch, made.message_id, from, sealing);
   item.idempotency = made.hash_key;
-  item.ttl = steps_.removal_time(conversation.ttl_seconds, 0);
+  item.ttl = steps_.removal_time(conversation.lifetime_seconds(), 0);
   auto message = item.message;
   message.parent = co_await placer_.parent(placed, message.id);
   bool inserted = co_await rows_.insert_message(item, Rows::Insert::kNew);
@@ -60,7 +62,7 @@ Task<Message> MessageWriter::insert_message(const KeyedItem& made, const Placer:
   touch.change = message.id.to_string();
   touch.count_change = 1;
   touch.updated_at_s = message.timestamp_s;
-  touch.ttl_seconds = conversation.ttl_seconds;
+  touch.lifetime_seconds = conversation.lifetime_seconds();
   auto after = co_await rows_.touch(conversation.user_id, conversation.id, std::move(touch));
   if (!after) {
     co_await rows_.erase_message(conversation.id, message.id, item.parts);
@@ -92,7 +94,8 @@ Task<std::optional<AppendedMessage>> MessageWriter::find_appended(UserId user, C
 }
 
 Task<AppendedMessage> MessageWriter::append(UserId user, ConversationId id, NewMessage message,
-                                            std::optional<IdempotencyKey> key) {
+                                            std::optional<IdempotencyKey> key,
+                                            SealedWrites::SealingPointer sealing) {
   auto both = co_await side_by_side(steps_.require(user, id), reader_.newest(id, Path::all()));
   auto& [conversation, newest] = both;
   KeyedItem made;
@@ -115,7 +118,7 @@ Task<AppendedMessage> MessageWriter::append(UserId user, ConversationId id, NewM
   }
   auto placed =
       co_await placer_.place(std::move(conversation), message.place, made.message_id, newest);
-  auto written = co_await insert_message(made, placed, message);
+  auto written = co_await insert_message(made, placed, message, std::move(sealing));
   co_return AppendedMessage{std::move(written), replayed};
 }
 

@@ -27,18 +27,20 @@ class MessageWriter {
         renewer_(renewer),
         clock_(clock) {}
 
-  // As the calls of store/store.h.
+  // As the calls of store/store.h and store/sealed_writes.h.
   Task<CreatedConversation> create_conversation(UserId user, NewConversation conversation,
-                                                std::optional<IdempotencyKey> key);
+                                                std::optional<IdempotencyKey> key,
+                                                SealedWrites::SealingPointer sealing);
   Task<AppendedMessage> append(UserId user, ConversationId id, NewMessage message,
-                               std::optional<IdempotencyKey> key);
+                               std::optional<IdempotencyKey> key,
+                               SealedWrites::SealingPointer sealing);
   Task<std::optional<AppendedMessage>> find_appended(UserId user, ConversationId id,
                                                      IdempotencyKey key);
   Task<> delete_message(UserId user, ConversationId id, MessageId message);
 
  private:
   Task<Message> insert_message(const KeyedItem& made, const Placer::Placed& placed,
-                               const NewMessage& from);
+                               const NewMessage& from, SealedWrites::SealingPointer sealing);
   // What an earlier attempt made; nullopt where it did not get as far as writing it.
   Task<std::optional<AppendedMessage>> replay(Conversation conversation, KeyedItem earlier,
                                               IdempotencyKey key);

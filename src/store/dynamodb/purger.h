@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/signal.h"
 #include "base/task.h"
+#include "store/dynamodb/parts_records.h"
+#include "store/dynamodb/renewer.h"
 #include "store/dynamodb/rows.h"
 #include "telemetry/metrics.h"
 
@@ -19,9 +21,10 @@ namespace colloquy::store::dynamodb {
 
 class Purger {
  public:
-  // A record is claimed for two intervals at a time.
-  Purger(std::shared_ptr<Rows> rows, const Clock& clock, std::chrono::seconds longest_turn,
-         std::chrono::milliseconds interval, telemetry::Metrics& metrics);
+  // A record is claimed for two intervals at a time, or as long as a piece takes at that rate.
+  Purger(std::shared_ptr<Rows> rows, PartsRecords parts, std::shared_ptr<Renewer> renewer,
+         const Clock& clock, std::chrono::seconds longest_turn, std::chrono::milliseconds interval,
+         std::size_t messages_a_second, telemetry::Metrics& metrics);
 
   // Until stop(): sweeps at each interval, and when woken. Keeps `self` for as long as it runs.
   static Task<> run(std::shared_ptr<Purger> self);
@@ -33,15 +36,22 @@ class Purger {
 
  private:
   Task<> purge(PurgeItem item, bool claimed_too);
-  Task<bool> erase_messages(ConversationId id);
+  // What is to be done for a conversation that is there; false when it is not.
+  Task<bool> settle(PurgeItem item);
+  Task<bool> erase_messages(PurgeItem& item, bool at_any_rate);
+  Task<bool> postpone(PurgeItem& item, std::int64_t until_s);
 
   std::shared_ptr<Rows> rows_;
+  PartsRecords parts_;
+  std::shared_ptr<Renewer> renewer_;
   const Clock& clock_;
   const std::chrono::seconds longest_turn_;
   const std::chrono::milliseconds interval_;
+  const std::size_t messages_a_second_;
   const std::int64_t claim_s_;
   telemetry::Counter& purged_;
   Signal wanted_;
+  Signal stopping_;
   std::atomic<bool> stopped_{false};
 };
 

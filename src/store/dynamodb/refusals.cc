@@ -16,12 +16,18 @@ Error error_of(std::string_view operation, const ServiceError& refusal) {
   }
 }
 
-Task<Answer> checked_call(Client& client, std::string_view operation, std::string body) {
+Task<Answer> checked_call(Client& client, std::string_view operation, std::string body,
+                          CallOptions options) {
   try {
-    co_return co_await client.call(operation, std::move(body));
+    co_return co_await client.call(operation, std::move(body), options);
   } catch (const ServiceError& refusal) {
     throw error_of(operation, refusal);
   }
+}
+
+Task<Answer> checked_call(Client& client, std::string_view operation, std::string body) {
+  CallOptions usual;
+  return checked_call(client, operation, std::move(body), usual);
 }
 
 Task<Conditional> conditional_call(Client& client, std::string_view operation, std::string body) {

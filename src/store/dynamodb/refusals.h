@@ -17,6 +17,8 @@ namespace colloquy::store::dynamodb {
 Error error_of(std::string_view operation, const ServiceError& refusal);
 
 // As Client::call, throwing Error only.
+Task<Answer> checked_call(Client& client, std::string_view operation, std::string body,
+                          CallOptions options);
 Task<Answer> checked_call(Client& client, std::string_view operation, std::string body);
 
 struct Conditional {

@@ -1,5 +1,8 @@
 #include "store/dynamodb/renewer.h"
 
+#include <algorithm>
+#include <exception>
+
 #include "base/error.h"
 #include "telemetry/log.h"
 
@@ -20,9 +23,14 @@ Renewer::Renewer(std::shared_ptr<Rows> rows, const Clock& clock, telemetry::Metr
                                "Messages whose removal by the service was put off.")) {}
 
 bool Renewer::is_due(const ConversationItem& item, std::int64_t now_s) {
-  const auto& ttl_seconds = item.conversation.ttl_seconds;
-  if (!ttl_seconds) return item.renewed_at_s.has_value();
-  return item.renewed_at_s.value_or(0) + *ttl_seconds <= now_s;
+  const auto& conversation = item.conversation;
+  auto lifetime = conversation.lifetime_seconds();
+  if (!lifetime) return item.renewed_at_s.has_value() || item.removal_s.has_value();
+  bool for_another = item.renewed_for_s && *item.renewed_for_s != *lifetime;
+  auto expires_s = conversation.updated_at_s + *lifetime;
+  bool too_soon = !item.removal_s || *item.removal_s < conversation_removal_s(*lifetime, expires_s);
+  return item.removals_pending() || for_another || too_soon ||
+         item.renewed_at_s.value_or(0) + *lifetime <= now_s;
 }
 
 void Renewer::after_activity(const ConversationItem& item) {
@@ -56,44 +64,98 @@ Task<> Renewer::run(std::shared_ptr<Renewer> self) {
 }
 
 Task<> Renewer::renew_waiting() {
-  while (!stopped_) {
+  std::set<Place> again;
+  bool refused = false;
+  while (!stopped_ && !refused) {
     auto place = take();
-    if (!place) co_return;
+    if (!place) break;
+    bool done = false;
     try {
-      co_await renew(place->first, place->second);
+      done = co_await renew(place->first, place->second);
     } catch (const Error& error) {
       telemetry::log_warning("store.renewal_failed",
                              {{"conversation_id", place->second.to_string()},
                               {"error", error.message()},
                               {"detail", error.detail()}});
+      // One that is damaged stays so. Where the service is out, it is for the others as well.
+      done = error.code() == ErrorCode::kInternal;
+      refused = !done;
     }
+    if (!done) again.insert(std::move(*place));
   }
+  std::scoped_lock lock(mutex_);
+  waiting_.merge(again);
 }
 
-Task<> Renewer::renew(UserId user, ConversationId id) {
+Task<bool> Renewer::renew(UserId user, ConversationId id, Progress* progress) {
   auto now_s = clock_.now_s();
-  bool ours = co_await rows_->claim_renewal(user, id, now_s, now_s + kClaimSeconds);
-  if (!ours) co_return;
+  auto claimed_until_s = now_s + kClaimSeconds;
+  auto claim = co_await rows_->claim_renewal(user, id, now_s, claimed_until_s);
+  if (claim != Rows::Renewal::kOurs) co_return claim == Rows::Renewal::kGone;
+  bool done = false;
+  std::exception_ptr failure;
+  try {
+    done = co_await renew_claimed(user, id, claimed_until_s, progress);
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+  if (done) co_return true;
+  // Others need not wait for the claim's end. Where the service is out, they have to.
+  try {
+    co_await rows_->move_renewal(user, id, claimed_until_s, std::nullopt);
+  } catch (const Error&) {
+    if (!failure) throw;
+  }
+  if (failure) std::rethrow_exception(failure);
+  co_return false;
+}
+
+Task<bool> Renewer::renew_claimed(UserId user, ConversationId id, std::int64_t& claimed_until_s,
+                                  Progress* progress) {
   auto item = co_await rows_->conversation(user, id);
-  if (!item) co_return;
-  auto ttl = removal_time_s(item->conversation.ttl_seconds, now_s);
+  if (!item) co_return true;
+  auto now_s = clock_.now_s();
+  const auto& conversation = item->conversation;
+  auto lifetime = conversation.lifetime_seconds();
+  auto ttl = removal_time_s(lifetime, now_s);
+  // An answer that is being made may end later than all that.
+  if (ttl) ttl = std::max(*ttl, conversation.held_until_s + *lifetime);
+  bool all = co_await set_removals(conversation, ttl, claimed_until_s, progress);
+  if (!all) co_return false;
+  std::optional<std::int64_t> renewed_at_s;
+  if (ttl) renewed_at_s = now_s;
+  co_return co_await rows_->end_renewal(std::move(*item), claimed_until_s, renewed_at_s);
+}
+
+Task<bool> Renewer::set_removals(const Conversation& conversation, std::optional<std::int64_t> ttl,
+                                 std::int64_t& claimed_until_s, Progress* progress) {
+  auto lifetime = conversation.lifetime_seconds();
   Rows::MessageQuery query;
-  query.conversation = id;
+  query.conversation = conversation.id;
   query.limit = kRowsAtOnce;
   do {
     auto rows = co_await rows_->messages(query);
+    std::size_t writes = 0;
     for (const auto& message : rows.items) {
-      bool later = ttl && message.ttl && *message.ttl >= *ttl;
+      // One that was written meanwhile has a later time; one of a longer lifetime a much later one.
+      bool later = ttl && message.ttl && *message.ttl >= *ttl && *message.ttl <= *ttl + *lifetime;
       if (message.ttl == ttl || later) continue;
       co_await rows_->set_removal(message, ttl);
       renewed_.Increment();
+      writes += 1 + message.parts;
+    }
+    if (progress != nullptr) co_await progress->wrote(writes);
+    auto from_s = claimed_until_s;
+    if (clock_.now_s() > from_s - kClaimSeconds / 2) {
+      auto until_s = clock_.now_s() + kClaimSeconds;
+      bool ours =
+          co_await rows_->move_renewal(conversation.user_id, conversation.id, from_s, until_s);
+      if (!ours) co_return false;
+      claimed_until_s = until_s;
     }
     query.start = std::move(rows.next);
   } while (!query.start.empty() && !stopped_);
-  if (stopped_) co_return;
-  std::optional<std::int64_t> renewed_at_s;
-  if (ttl) renewed_at_s = now_s;
-  co_await rows_->end_renewal(user, id, renewed_at_s);
+  co_return !stopped_;
 }
 
 }  // namespace colloquy::store::dynamodb

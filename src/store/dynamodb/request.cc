@@ -43,6 +43,13 @@ Request& Request::expression(std::string_view member, std::string_view text) {
   return *this;
 }
 
+Request& Request::claim(const std::string& attribute, std::int64_t now_s, std::int64_t until_s) {
+  update("SET #" + attribute + " = :until");
+  condition("attribute_exists(#conversation_id) AND (attribute_not_exists(#" + attribute +
+            ") OR #" + attribute + " <= :now)");
+  return number(":now", now_s).number(":until", until_s);
+}
+
 Request& Request::string(std::string_view name, std::string_view value) {
   AttributeWriter(values_json_).string(name, value);
   return *this;

@@ -35,6 +35,9 @@ class Request {
     return expression("KeyConditionExpression", text);
   }
   Request& projection(std::string_view text) { return expression("ProjectionExpression", text); }
+  // Takes an item that is there for one server until `until_s`, unless another has it at `now_s`;
+  // `attribute` holds until when.
+  Request& claim(const std::string& attribute, std::int64_t now_s, std::int64_t until_s);
   // What `:name` in an expression stands for.
   Request& string(std::string_view name, std::string_view value);
   Request& number(std::string_view name, std::int64_t value);

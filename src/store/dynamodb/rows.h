@@ -5,9 +5,11 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +19,7 @@
 #include "store/dynamodb/client.h"
 #include "store/dynamodb/items.h"
 #include "store/dynamodb/request.h"
+#include "store/erasure.h"
 
 namespace colloquy::store::dynamodb {
 
@@ -30,11 +33,16 @@ struct Touch {
   std::string change;             // what it is, for its slot
   std::int64_t count_change = 0;  // of messages
   std::optional<std::int64_t> updated_at_s;
-  std::optional<std::int64_t> ttl_seconds;  // as the caller knows it, to move the removal
-  std::optional<std::int64_t> release;      // the lease whose hold on the expiry ends
-  std::optional<MessageId> deleted;         // a summary that covers it goes
-  bool drops_summary = false;               // one does, as a condition has shown
-  bool counted = false;  // a mended count has it already, and says so in the slot
+  // As the caller knows it, to move the removal. Where it is another by now, the caller's message
+  // has the wrong removal time, and those of all are marked as pending.
+  std::optional<std::int64_t> lifetime_seconds;
+  std::optional<std::int64_t> release;  // the lease whose hold on the expiry ends
+  std::optional<MessageId> deleted;     // a summary that covers it goes
+  bool drops_summary = false;           // one does, as a condition has shown
+  bool counted = false;                 // a mended count has it already, and says so in the slot
+  // What the conversation, as it was found, asks for.
+  enum class Removal { kMoved, kLeft, kPending };
+  Removal removal = Removal::kMoved;
 };
 
 template <class Item>
@@ -45,9 +53,12 @@ struct ItemPage {
 
 class Rows {
  public:
-  Rows(Client& client, TableNames names) : client_(client), names_(std::move(names)) {}
+  // `retention_seconds`: of conversations without a time to live of their own.
+  Rows(Client& client, TableNames names, std::optional<std::int64_t> retention_seconds = {})
+      : client_(client), names_(std::move(names)), retention_seconds_(retention_seconds) {}
 
   const TableNames& names() const { return names_; }
+  const std::optional<std::int64_t>& retention_seconds() const { return retention_seconds_; }
 
   // --- conversations ---
   Task<std::optional<ConversationItem>> conversation(UserId user, ConversationId id);
@@ -72,6 +83,7 @@ class Rows {
                                          std::int64_t now_s);
   // In place of `before`, by its version and by what holds its expiry off, which has none; false
   // when that is not what is there. `change` tells ours from another's when an answer was lost.
+  // Where removal times are pending, put_purge comes first.
   Task<bool> replace_conversation(const ConversationItem& item, const Conversation& before,
                                   std::string change);
   // Sets the count of the conversation to that of `mended` where it is still the version before,
@@ -84,6 +96,13 @@ class Rows {
     std::optional<Conversation> there;
   };
   Task<TreeChange> replace_tree(const Conversation& before, const BranchTable& tree);
+  // What an erasure needs of a user's conversations, also of those that cannot be read; at least
+  // one, and as many as `limit` if there are.
+  struct ConversationKey {
+    ConversationId id;
+    std::string idempotency;  // as ConversationItem's
+  };
+  Task<std::vector<ConversationKey>> conversation_keys(UserId user, std::size_t limit);
   // False when it is gone, or not at `if_version`.
   Task<bool> erase_conversation(UserId user, ConversationId id,
                                 std::optional<std::uint64_t> if_version);
@@ -111,6 +130,8 @@ class Rows {
   Task<bool> insert_message(MessageItem& item, Insert how);
   // False when the message was deleted meanwhile.
   Task<bool> read_parts(MessageItem& item);
+  // Many at once, in place of what has their ids; contents that one item can hold.
+  Task<> put_messages(std::vector<MessageItem> items);
   // The prompt owes no answer any more. False when it did not owe this one.
   Task<bool> forget_reply(ConversationId conversation, MessageId prompt, MessageId reply);
   // With its parts. False when it was not there.
@@ -126,24 +147,85 @@ class Rows {
   Task<std::optional<KeyedItem>> claim(const KeyedItem& item, std::int64_t now_s);
   Task<> mark_deleted(std::string hash_key);
   // A renewal of the removal times of a conversation's messages (renewer.h).
-  Task<bool> claim_renewal(UserId user, ConversationId id, std::int64_t now_s,
-                           std::int64_t until_s);
-  Task<> end_renewal(UserId user, ConversationId id, std::optional<std::int64_t> renewed_at_s);
-  Task<> put_purge(const PurgeItem& item);
+  enum class Renewal { kOurs, kAnothers, kGone };
+  Task<Renewal> claim_renewal(UserId user, ConversationId id, std::int64_t now_s,
+                              std::int64_t until_s);
+  // Claims it for longer, or (nullopt) leaves it to others, where the claim is still as given.
+  Task<bool> move_renewal(UserId user, ConversationId id, std::int64_t from_s,
+                          std::optional<std::int64_t> until_s);
+  // `renewed_at_s` with the lifetime that they were renewed for; nullopt: they stay. So does the
+  // conversation, or it gets its own removal time, the last one. False where it has another time to
+  // live than `item`, its removal times are pending anew, or the claim is another's.
+  Task<bool> end_renewal(ConversationItem item, std::int64_t claimed_until_s,
+                         std::optional<std::int64_t> renewed_at_s);
+  // Erases the conversation, unless there was activity or a change since it was read.
+  Task<bool> erase_unchanged(const Conversation& read);
+  // What has been done for the retention (retention_pass.h).
+  Task<std::optional<RetentionItem>> retention();
+  // In place of the one with the stamp `before` (empty: of none). False when that is not there.
+  Task<bool> replace_retention(RetentionItem item, std::string before);
+  // Of all users, in an order of the service's own; damaged ones are logged and left out.
+  // `position`: empty, or as given.
+  struct ConversationRows {
+    std::vector<ConversationItem> items;
+    std::size_t rows = 0;  // that were looked at
+    std::string next;      // the position after them; empty: no more
+  };
+  Task<ConversationRows> all_conversations(std::string position, std::int64_t limit);
+  // Before a deletion, and before removal times are marked as pending: whatever crashes, the
+  // messages go, or their times are set. With `claimed_for_s` nobody else is at it for so long.
+  Task<> put_purge(UserId user, ConversationId id, std::int64_t now_s,
+                   std::int64_t claimed_for_s = 0);
+  // What stands there instead: a deletion, or a taking whose claim holds; nullopt: this one is
+  // written.
+  Task<std::optional<PurgeItem>> insert_purge(const PurgeItem& item, std::int64_t now_s);
+  // Those that cannot be read are logged and left out.
   Task<ItemPage<PurgeItem>> purges(std::size_t shard, std::optional<ConversationId> after);
-  // False when another server is at it.
-  Task<bool> claim_purge(const PurgeItem& item, std::int64_t now_s, std::int64_t until_s);
-  Task<> postpone_purge(ConversationId id, std::int64_t until_s);
-  Task<> erase_purge(ConversationId id);
-  // Removes messages of a conversation, some at a time; returns how many, 0 when none is left.
-  Task<std::size_t> erase_some_messages(ConversationId id);
+  // Where it stands as `before`: false when another server has had it since.
+  Task<bool> replace_purge(PurgeItem before, PurgeItem after);
+  Task<bool> erase_purge(PurgeItem before);
+  // Writes the conversation and erases the record of its taking, both or (false) neither: there is
+  // one with this id, or the record is another's.
+  Task<bool> finish_taking(const ConversationItem& item, PurgeItem taking);
+  // Removes messages of a conversation, some at a time, and (kErased) the records of the requests
+  // that made them; returns how many, 0 when none is left.
+  enum class Keys { kStay, kErased };
+  Task<std::size_t> erase_some_messages(ConversationId id, Keys keys = Keys::kStay);
+  Task<> erase_keyed(std::string hash_key);
+
+  // --- erasing users (user_eraser.h) ---
+  Task<> begin_erasure(UserId user, std::int64_t now_ms);
+  Task<std::vector<ErasingItem>> erasures();
+  // A server that looks for erasures, by a name that no other has, until a time. Written also where
+  // this server may write nothing else any more (Client::write_until).
+  Task<> put_looking(std::string server, std::int64_t until_s,
+                     std::optional<std::chrono::milliseconds> timeout);
+  Task<> erase_looking(std::string server);
+  Task<std::set<std::string>> all_looking(std::int64_t now_s);
+  // Nothing where that erasure has ended.
+  Task<> acknowledge_erasure(UserId user, std::int64_t begun_at_ms, std::string server);
+  // nullopt when another server is at it, or it has ended.
+  Task<std::optional<ErasingItem>> claim_erasure(UserId user, std::int64_t begun_at_ms,
+                                                 std::string owner, std::int64_t now_s,
+                                                 std::int64_t until_s);
+  // The moment that it was given first; nullopt as above.
+  Task<std::optional<std::int64_t>> seal_erasure(UserId user, std::int64_t begun_at_ms,
+                                                 std::string owner, std::int64_t now_ms);
+  // The record goes where it is the owner's still, and has that moment; else kUnavailable.
+  Task<> end_erasure(UserId user, std::string owner, ErasedUser erased);
+  Task<std::vector<ErasedUser>> erased_users(std::string after);
+  // Puts the user on that list, unless there is a later erasure of theirs.
+  Task<> note_erased(ErasedUser erased);
 
  private:
+  ConversationItem read(const boost::json::object& item) const;
   struct Row {
     std::string hash;
     std::string range;
   };
   Task<std::optional<boost::json::object>> get(std::string body);
+  // All that stand under a hash key of the table of messages.
+  Task<std::vector<boost::json::object>> records(std::string hash_key);
   Task<std::map<ConversationId, ConversationItem>> conversations_of(
       UserId user, std::vector<ConversationId> ids);
   Task<> erase_all(const std::vector<Row>& rows);
@@ -152,6 +234,7 @@ class Rows {
 
   Client& client_;
   const TableNames names_;
+  const std::optional<std::int64_t> retention_seconds_;
 };
 
 }  // namespace colloquy::store::dynamodb

@@ -20,7 +20,7 @@ struct RunningTurn {
   std::optional<MessageId> answers;  // the message that it answers once more
   std::string idempotency;           // then: of the answer's item
   std::int64_t lease_until_s = 0;    // 0: none
-  std::optional<std::int64_t> ttl_seconds;
+  std::optional<std::int64_t> lifetime_seconds;
   bool holds = false;  // it holds the conversation's expiry off
 
   // What names it among the changes of its conversation.

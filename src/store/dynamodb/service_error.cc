@@ -17,6 +17,7 @@ constexpr std::pair<std::string_view, Refusal> kTypes[] = {
     {"RequestLimitExceeded", Refusal::kThrottled},
     {"LimitExceededException", Refusal::kInUse},
     {"TransactionInProgressException", Refusal::kThrottled},
+    {"TransactionConflictException", Refusal::kThrottled},
     {"ReplicatedWriteConflictException", Refusal::kThrottled},
     {"InternalServerError", Refusal::kServer},
     {"InternalServerErrorException", Refusal::kServer},
@@ -63,6 +64,22 @@ std::string text_of(const boost::json::object& object,
   return {};
 }
 
+// Why a transaction was not carried out: one of these for each of its writes.
+Refusal refusal_of_transaction(const boost::json::object& object) {
+  const auto* reasons = object.if_contains("CancellationReasons");
+  auto refusal = Refusal::kInvalid;
+  if (reasons == nullptr || !reasons->is_array()) return refusal;
+  for (const auto& reason : reasons->get_array()) {
+    if (!reason.is_object()) continue;
+    auto code = text_of(reason.get_object(), {"Code"});
+    if (code == "ConditionalCheckFailed") return Refusal::kConditionFailed;
+    bool passing = code == "TransactionConflict" || code == "ThrottlingError" ||
+                   code == "ProvisionedThroughputExceeded";
+    if (passing) refusal = Refusal::kThrottled;
+  }
+  return refusal;
+}
+
 }  // namespace
 
 ServiceError parse_service_error(int status, std::string_view body) {
@@ -75,6 +92,7 @@ ServiceError parse_service_error(int status, std::string_view body) {
   if (auto colon = type.find(':'); colon != std::string::npos) type.resize(colon);
   auto message = text_of(object, {"message", "Message"});
   auto refusal = refusal_of(status, type, message);
+  if (type == "TransactionCanceledException") refusal = refusal_of_transaction(object);
   if (message.size() > kMessageBytes) message.resize(kMessageBytes);
   if (type.empty()) type = "status " + std::to_string(status);
   ServiceError error(refusal, std::move(type), std::move(message));

@@ -7,6 +7,7 @@
 #include "store/dynamodb/attributes.h"
 #include "store/dynamodb/refusals.h"
 #include "store/dynamodb/request.h"
+#include "store/dynamodb/restore_record.h"
 #include "store/dynamodb/table_description.h"
 #include "store/dynamodb/table_shape.h"
 #include "store/dynamodb/tables.h"
@@ -46,6 +47,7 @@ class TableCheck {
   Task<> check_time_to_live();
   Task<> check_recovery();
   Task<> check_ids();
+  Task<> check_restore(TableDescription there);
   bool has_foreign_id(const object& row);
   Task<> unless_refused(Task<> step, std::string action);
 
@@ -85,6 +87,19 @@ Task<> TableCheck::run() {
   co_await unless_refused(check_time_to_live(), "DescribeTimeToLive");
   if (!serving()) co_await unless_refused(check_recovery(), "DescribeContinuousBackups");
   if (readable) co_await unless_refused(check_ids(), "Scan");
+  bool of_messages = shape_.key.hash == "conversation_id";
+  if (readable && serving() && of_messages) co_await check_restore(std::move(*there));
+}
+
+// Before its end, erased users may be in it.
+Task<> TableCheck::check_restore(TableDescription there) {
+  auto record = co_await client_.call("GetItem", restore_record_body(shape_.name));
+  auto state = restore_state(record.body, shape_.name);
+  if (state == RestoreState::kBegun) {
+    error("its restore has not ended: run colloquy restore again");
+  } else if (state == RestoreState::kNone && there.restored) {
+    warning("it was restored, and not by colloquy restore: users who were erased since are in it");
+  }
 }
 
 void TableCheck::check_status(const TableDescription& there) {

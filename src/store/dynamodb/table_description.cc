@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <cmath>
 #include <utility>
 
 #include "base/json_writer.h"
@@ -30,6 +31,19 @@ std::int64_t integer_in(const object& in, std::string_view name) {
   boost::system::error_code not_exact;
   auto number = value->to_number<std::int64_t>(not_exact);
   return not_exact ? 0 : std::max<std::int64_t>(number, 0);
+}
+
+bool boolean_in(const object& in, std::string_view name) {
+  const auto* value = in.if_contains(name);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+// The service writes times as numbers of seconds, with or without a fraction.
+double seconds_in(const object& in, std::string_view name) {
+  const auto* value = in.if_contains(name);
+  if (value == nullptr || !value->is_number()) return 0;
+  constexpr double kMost = 1e12;
+  return std::clamp(value->to_number<double>(), 0.0, kMost);
 }
 
 std::vector<object> objects_in(const object& in, std::string_view name) {
@@ -95,6 +109,17 @@ TableDescription parse_table(const object& table) {
   result.encryption = string_in(object_in(table, "SSEDescription"), "Status");
   result.items = static_cast<std::uint64_t>(integer_in(table, "ItemCount"));
   result.bytes = static_cast<std::uint64_t>(integer_in(table, "TableSizeBytes"));
+  result.arn = string_in(table, "TableArn");
+  result.table_class = string_in(object_in(table, "TableClassSummary"), "TableClass");
+  result.deletion_protection = boolean_in(table, "DeletionProtectionEnabled");
+  result.streams = boolean_in(object_in(table, "StreamSpecification"), "StreamEnabled");
+  const auto& restored = object_in(table, "RestoreSummary");
+  if (!restored.empty()) {
+    result.restored =
+        TableDescription::Restored{.from_arn = string_in(restored, "SourceTableArn"),
+                                   .at_s = std::llround(seconds_in(restored, "RestoreDateTime")),
+                                   .goes_on = boolean_in(restored, "RestoreInProgress")};
+  }
   return result;
 }
 
@@ -131,10 +156,20 @@ Task<object> continuous_backups_raw(Client& client, std::string table) {
 }
 
 Task<bool> has_recovery(Client& client, std::string table) {
+  auto recovery = co_await describe_recovery(client, std::move(table));
+  co_return recovery.on;
+}
+
+Task<Recovery> describe_recovery(Client& client, std::string table) {
   auto raw = co_await continuous_backups_raw(client, std::move(table));
   const auto& recovery = object_in(raw, "PointInTimeRecoveryDescription");
   auto status = string_in(recovery, "PointInTimeRecoveryStatus");
-  co_return status == "ENABLED" || status == "ENABLING";
+  Recovery result;
+  result.on = status == "ENABLED" || status == "ENABLING";
+  result.earliest_s = std::llround(std::ceil(seconds_in(recovery, "EarliestRestorableDateTime")));
+  result.latest_s = std::llround(std::floor(seconds_in(recovery, "LatestRestorableDateTime")));
+  result.days = integer_in(recovery, "RecoveryPeriodInDays");
+  co_return result;
 }
 
 std::vector<std::string> wrong_keys(const TableShape& shape, const TableDescription& there) {

@@ -32,6 +32,17 @@ struct TableDescription {
   std::string encryption;   // "ENABLED"; empty: the service does not say
   std::uint64_t items = 0;  // counted by the service every few hours
   std::uint64_t bytes = 0;
+  std::string arn;
+  std::string table_class;  // "STANDARD_INFREQUENT_ACCESS"; empty: the usual one
+  bool deletion_protection = false;
+  bool streams = false;
+  // Of one that the service has restored, for ever after.
+  struct Restored {
+    std::string from_arn;
+    std::int64_t at_s = 0;
+    bool goes_on = false;
+  };
+  std::optional<Restored> restored;
 
   const IndexDescription* index(std::string_view name) const;
 };
@@ -54,6 +65,13 @@ Task<TimeToLive> describe_time_to_live(Client& client, std::string table);
 Task<boost::json::object> continuous_backups_raw(Client& client, std::string table);
 // Whether point-in-time recovery is on.
 Task<bool> has_recovery(Client& client, std::string table);
+struct Recovery {
+  bool on = false;
+  std::int64_t earliest_s = 0;  // the first second that can be restored, and the last
+  std::int64_t latest_s = 0;
+  std::int64_t days = 0;  // how far back it is set to reach; 0: the service does not say
+};
+Task<Recovery> describe_recovery(Client& client, std::string table);
 
 // {"TableName": table}
 std::string table_body(const std::string& table);

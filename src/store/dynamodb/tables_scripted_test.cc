@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "net/testing/run_task.h"
+#include "base/testing/run_task.h"
 #include "net/testing/scripted_server.h"
 #include "store/dynamodb/table_sizes.h"
 #include "store/dynamodb/tables.h"
@@ -134,13 +134,12 @@ class ScriptedTables : public testing::Test {
   std::vector<std::string> create(TableOptions options = quick()) {
     std::vector<std::string> said;
     auto say = [&said](const std::string& text) { said.push_back(text); };
-    net::testing::run_task(loop_, create_tables(client(), {}, options, say));
+    run_task(loop_, create_tables(client(), {}, options, say));
     return said;
   }
   std::vector<std::string> check(CheckFor purpose = CheckFor::kOperator) {
     std::vector<std::string> texts;
-    for (const auto& finding :
-         net::testing::run_task(loop_, check_tables(client(), {}, {}, purpose))) {
+    for (const auto& finding : run_task(loop_, check_tables(client(), {}, {}, purpose))) {
       bool error = finding.severity == Finding::Severity::kError;
       texts.push_back((error ? "error " : "warning ") + finding.table + ": " + finding.text);
     }
@@ -293,7 +292,7 @@ TEST_F(ScriptedTables, ServingAsksForNoMoreThanItsPolicyAllows) {
   EXPECT_THAT(service.calls(),
               ElementsAre("DescribeTable conversations", "DescribeTimeToLive conversations",
                           "Scan conversations", "DescribeTable messages",
-                          "DescribeTimeToLive messages", "Scan messages"));
+                          "DescribeTimeToLive messages", "Scan messages", "GetItem messages"));
 }
 
 TEST_F(ScriptedTables, WhatMayNotBeAskedIsAWarningButTheTableItself) {
@@ -323,10 +322,10 @@ TEST_F(ScriptedTables, AnAnswerThatMakesNoSenseIsFoundAndHarmsNobody) {
 
 TEST_F(ScriptedTables, SizesStayWhatTheyWereWhileTheServiceIsOut) {
   TableSizes sizes(client(), {}, metrics);
-  net::testing::run_task(loop_, sizes.refresh());
+  run_task(loop_, sizes.refresh());
   EXPECT_EQ(sizes.stats().disk_bytes, 1800U);
   service.next("DescribeTable", "messages", {refusal("AccessDeniedException")});
-  EXPECT_THROW(net::testing::run_task(loop_, sizes.refresh()), Error);
+  EXPECT_THROW(run_task(loop_, sizes.refresh()), Error);
   EXPECT_EQ(sizes.stats().messages, 7U);
 }
 

@@ -34,8 +34,8 @@ RunningTurn running_turn(const KeyedItem& made, const Conversation& conversation
     running.idempotency = made.hash_key;
   }
   running.lease_until_s = made.lease_until_s;
-  running.ttl_seconds = conversation.ttl_seconds;
-  running.holds = conversation.ttl_seconds && conversation.held_until_s == made.lease_until_s;
+  running.lifetime_seconds = conversation.lifetime_seconds();
+  running.holds = conversation.held_until_s != 0 && conversation.held_until_s == made.lease_until_s;
   return running;
 }
 
@@ -45,13 +45,14 @@ Error no_id() { return unavailable("The message could not be given an id. Send i
 
 // The prompt, whose row says that an answer is to come; nullopt when another server has written it.
 Task<std::optional<StartedTurn>> TurnWriter::write_turn(const KeyedItem& made,
-                                                        Placer::Placed placed,
-                                                        const NewTurn& turn) {
+                                                        Placer::Placed placed, const NewTurn& turn,
+                                                        SealedWrites::SealingPointer sealing) {
   auto& conversation = placed.conversation;
-  auto prompt = steps_.message_item(conversation, placed.branch, made.message_id, turn.prompt);
+  auto prompt =
+      steps_.message_item(conversation, placed.branch, made.message_id, turn.prompt, sealing);
   prompt.idempotency = made.hash_key;
   prompt.reply = PendingReply{made.reply_id, made.owner, made.lease_until_s, turn.model};
-  prompt.ttl = steps_.removal_time(conversation.ttl_seconds, made.lease_until_s);
+  prompt.ttl = steps_.removal_time(conversation.lifetime_seconds(), made.lease_until_s);
   StartedTurn started;
   started.prompt = prompt.message;
   started.prompt.parent = co_await placer_.parent(placed, made.message_id);
@@ -83,7 +84,7 @@ Task<std::optional<StartedTurn>> TurnWriter::write_answer(const KeyedItem& made,
   answer.user_id = conversation.user_id;
   answer.idempotency = made.hash_key;
   answer.answers = made.message_id;
-  answer.ttl = steps_.removal_time(conversation.ttl_seconds, made.lease_until_s);
+  answer.ttl = steps_.removal_time(conversation.lifetime_seconds(), made.lease_until_s);
   answer.running = PendingReply{made.reply_id, made.owner, made.lease_until_s, turn.model};
   auto& message = answer.message;
   message.id = made.reply_id;
@@ -127,7 +128,8 @@ Task<Placer::Placed> TurnWriter::place_turn(Conversation conversation, const New
 }
 
 Task<StartedTurn> TurnWriter::start_turn(UserId user, NewTurn turn,
-                                         std::optional<IdempotencyKey> key) {
+                                         std::optional<IdempotencyKey> key,
+                                         SealedWrites::SealingPointer sealing) {
   std::optional<Conversation> conversation = std::move(turn.seen);
   std::optional<MessageId> newest = turn.newest_seen;
   if (turn.conversation_id && !conversation) {
@@ -159,6 +161,9 @@ Task<StartedTurn> TurnWriter::start_turn(UserId user, NewTurn turn,
       if (conversation && earlier->conversation_id != conversation->id) throw key_reused(*key);
       auto replayed = co_await replay_turn(user, turn.conversation_id, *earlier);
       if (replayed) co_return std::move(*replayed);
+      if (!conversation && steps_.had_expired(*turn.new_conversation, earlier->made_at_s)) {
+        throw result_deleted();
+      }
       // Whoever came first did not get as far as writing it. It is this server's turn now.
       repeats = true;
       made = std::move(*earlier);
@@ -167,9 +172,9 @@ Task<StartedTurn> TurnWriter::start_turn(UserId user, NewTurn turn,
     }
   }
   if (!conversation) {
-    conversation =
-        co_await steps_.insert_conversation(made, user, *turn.new_conversation, made.lease_until_s);
-  } else if (conversation->ttl_seconds) {
+    conversation = co_await steps_.insert_conversation(made, user, *turn.new_conversation,
+                                                       made.lease_until_s, sealing);
+  } else if (must_hold(*conversation, made.lease_until_s)) {
     conversation = co_await rows_.hold(user, conversation->id, made.lease_until_s, clock_.now_s());
     if (!conversation) throw not_found();
   }
@@ -179,7 +184,7 @@ Task<StartedTurn> TurnWriter::start_turn(UserId user, NewTurn turn,
   if (is_first) {
     try {
       if (made.has_prompt()) {
-        started = co_await write_turn(made, std::move(placed), turn);
+        started = co_await write_turn(made, std::move(placed), turn, sealing);
       } else {
         started = co_await write_answer(made, std::move(placed), turn);
       }
@@ -199,9 +204,11 @@ Task<StartedTurn> TurnWriter::await_turn(UserId user, std::optional<Conversation
   constexpr int kLooks = 100;
   constexpr auto kBetween = std::chrono::milliseconds(50);
   for (int look = 0; look < kLooks; ++look) {
+    // Before the look: it may begin, and end, while that is under way.
+    const bool failed = made.owner == owner_ && !running_.contains(made.reply_id);
     auto begun = co_await replay_turn(user, named, made);
     if (begun) co_return std::move(*begun);
-    if (made.owner == owner_ && !running_.contains(made.reply_id)) break;  // it failed
+    if (failed) break;
     co_await pause(kBetween);
   }
   throw unavailable("The answer is being begun by another request.");
@@ -269,7 +276,7 @@ Task<TurnWriter::LateTurn> TurnWriter::look_up_turn(UserId user, ConversationId 
     late.turn.prompt = reply.predecessor();
   }
   late.turn.lease_until_s = found.item->running ? found.item->running->lease_until_s : 0;
-  late.turn.ttl_seconds = conversation.ttl_seconds;
+  late.turn.lifetime_seconds = conversation.lifetime_seconds();
   late.turn.holds =
       conversation.held_until_s != 0 && conversation.held_until_s == late.turn.lease_until_s;
   bool finished = found.is_written && !found.item->running;
@@ -302,7 +309,7 @@ Task<bool> TurnWriter::save_partial(UserId user, ConversationId id, Message repl
   item.running = PendingReply{item.message.id, owner_, running->lease_until_s, item.message.model};
   item.answers = running->answers;
   item.idempotency = running->idempotency;
-  item.ttl = steps_.removal_time(running->ttl_seconds, running->lease_until_s);
+  item.ttl = steps_.removal_time(running->lifetime_seconds, running->lease_until_s);
   co_return co_await rows_.insert_message(item, Rows::Insert::kInPlaceOfRunning);
 }
 
@@ -325,7 +332,7 @@ Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Messa
   item.conversation_id = id;
   item.user_id = user;
   item.idempotency = running->idempotency;
-  item.ttl = steps_.removal_time(running->ttl_seconds, 0);
+  item.ttl = steps_.removal_time(running->lifetime_seconds, 0);
   auto reply_id = item.message.id;
   // It goes out of the item and into parts.
   std::string long_content;
@@ -343,7 +350,7 @@ Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Messa
   touch.change = running->first(reply_id).to_string();
   touch.count_change = running->prompt ? 2 : 1;
   touch.updated_at_s = item.message.timestamp_s;
-  touch.ttl_seconds = running->ttl_seconds;
+  touch.lifetime_seconds = running->lifetime_seconds;
   if (running->holds) touch.release = running->lease_until_s;
   auto after = co_await rows_.touch(user, id, std::move(touch));
   if (!after) {
@@ -359,7 +366,7 @@ Task<FinishedTurn> TurnWriter::finish_turn(UserId user, ConversationId id, Messa
     Touch release;
     release.change = "released " + reply_id.to_string();
     release.updated_at_s = clock_.now_s();
-    release.ttl_seconds = after->conversation.ttl_seconds;
+    release.lifetime_seconds = after->conversation.lifetime_seconds();
     release.release = running->lease_until_s;
     auto released = co_await rows_.touch(user, id, std::move(release));
     if (released) after = std::move(released);

@@ -34,8 +34,9 @@ class TurnWriter {
         owner_(std::move(owner)),
         running_(clock) {}
 
-  // As the calls of store/store.h.
-  Task<StartedTurn> start_turn(UserId user, NewTurn turn, std::optional<IdempotencyKey> key);
+  // As the calls of store/store.h and store/sealed_writes.h.
+  Task<StartedTurn> start_turn(UserId user, NewTurn turn, std::optional<IdempotencyKey> key,
+                               SealedWrites::SealingPointer sealing);
   Task<std::optional<StartedTurn>> find_turn(UserId user, std::optional<ConversationId> id,
                                              IdempotencyKey key);
   Task<FinishedTurn> finish_turn(UserId user, ConversationId id, Message reply);
@@ -47,7 +48,8 @@ class TurnWriter {
   Task<Placer::Placed> place_turn(Conversation conversation, const NewTurn& turn, KeyedItem made,
                                   std::optional<MessageId> newest, bool repeats);
   Task<std::optional<StartedTurn>> write_turn(const KeyedItem& made, Placer::Placed placed,
-                                              const NewTurn& turn);
+                                              const NewTurn& turn,
+                                              SealedWrites::SealingPointer sealing);
   Task<std::optional<StartedTurn>> write_answer(const KeyedItem& made, Placer::Placed placed,
                                                 const NewTurn& turn);
   Task<StartedTurn> await_turn(UserId user, std::optional<ConversationId> named, KeyedItem made);

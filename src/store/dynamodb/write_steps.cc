@@ -7,6 +7,12 @@
 
 namespace colloquy::store::dynamodb {
 
+bool must_hold(const Conversation& conversation, std::int64_t lease_until_s) {
+  if (conversation.ttl_seconds) return true;
+  auto expires = conversation.expires_at_s();
+  return expires && *expires <= lease_until_s;
+}
+
 Task<Conversation> WriteSteps::require(UserId user, ConversationId id) {
   auto found = co_await rows_.conversation(std::move(user), id);
   if (!found || found->conversation.expired(clock_.now_s())) throw not_found();
@@ -32,11 +38,16 @@ ConversationId WriteSteps::next_conversation_id() {
   return id;
 }
 
-std::optional<std::int64_t> WriteSteps::removal_time(const std::optional<std::int64_t>& ttl_seconds,
-                                                     std::int64_t lease_until_s) const {
-  auto usual = removal_time_s(ttl_seconds, clock_.now_s());
+std::optional<std::int64_t> WriteSteps::removal_time(
+    const std::optional<std::int64_t>& lifetime_seconds, std::int64_t lease_until_s) const {
+  auto usual = removal_time_s(lifetime_seconds, clock_.now_s());
   if (!usual) return std::nullopt;
-  return std::max(*usual, lease_until_s + *ttl_seconds);
+  return std::max(*usual, lease_until_s + *lifetime_seconds);
+}
+
+bool WriteSteps::had_expired(const NewConversation& from, std::int64_t made_at_s) const {
+  auto lifetime = from.ttl_seconds ? from.ttl_seconds : rows_.retention_seconds();
+  return lifetime && made_at_s + *lifetime <= clock_.now_s();
 }
 
 Task<std::optional<KeyedItem>> WriteSteps::claim(const IdempotencyKey& key,
@@ -56,7 +67,8 @@ void WriteSteps::set_key(KeyedItem& made, const UserId& user, const IdempotencyK
 
 Task<Conversation> WriteSteps::insert_conversation(const KeyedItem& made, UserId user,
                                                    const NewConversation& from,
-                                                   std::int64_t held_until_s) {
+                                                   std::int64_t held_until_s,
+                                                   SealedWrites::SealingPointer sealing) {
   ConversationItem item;
   auto& conversation = item.conversation;
   conversation.user_id = std::move(user);
@@ -65,15 +77,19 @@ Task<Conversation> WriteSteps::insert_conversation(const KeyedItem& made, UserId
   conversation.system_prompt = from.system_prompt;
   conversation.metadata = from.metadata;
   conversation.ttl_seconds = from.ttl_seconds;
+  conversation.retention_seconds = rows_.retention_seconds();
+  conversation.temporary = from.temporary && from.ttl_seconds;
   conversation.context = from.context;
   conversation.created_at_s = made.made_at_s;
   conversation.updated_at_s = made.made_at_s;
   conversation.version = 1;
-  if (from.ttl_seconds) {
-    hold(conversation, held_until_s, clock_.now_s());
+  if (must_hold(conversation, held_until_s)) hold(conversation, held_until_s, clock_.now_s());
+  if (auto lifetime = conversation.lifetime_seconds()) {
     item.renewed_at_s = made.made_at_s;
+    item.renewed_for_s = lifetime;
   }
   item.idempotency = made.hash_key;
+  if (sealing) sealing->seal(conversation);
   auto change = conversation.id.to_string();
   bool inserted = co_await rows_.insert_conversation(item, std::move(change));
   if (!inserted) {
@@ -93,7 +109,8 @@ Task<> WriteSteps::refuse_unless_repeat(UserId user, std::optional<IdempotencyKe
 }
 
 MessageItem WriteSteps::message_item(const Conversation& conversation, std::uint32_t branch,
-                                     const MessageId& id, const NewMessage& from) const {
+                                     const MessageId& id, const NewMessage& from,
+                                     const SealedWrites::SealingPointer& sealing) const {
   MessageItem item;
   item.conversation_id = conversation.id;
   item.user_id = conversation.user_id;
@@ -103,8 +120,10 @@ MessageItem WriteSteps::message_item(const Conversation& conversation, std::uint
   message.content = from.content;
   message.metadata = from.metadata;
   message.client_message_id = from.client_message_id;
+  message.attachments = from.attachments;
   message.branch = branch;
   message.timestamp_s = clock_.now_s();
+  if (sealing) sealing->seal(conversation.id, message);
   return item;
 }
 

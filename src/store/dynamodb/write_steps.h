@@ -11,9 +11,14 @@
 #include "base/ids.h"
 #include "base/task.h"
 #include "store/dynamodb/rows.h"
+#include "store/sealed_writes.h"
 #include "store/types.h"
 
 namespace colloquy::store::dynamodb {
+
+// Whether the expiry of the conversation must be held off for a turn with this lease. It costs a
+// write, so that by the retention it is done only where it would come before the lease is over.
+bool must_hold(const Conversation& conversation, std::int64_t lease_until_s);
 
 class WriteSteps {
  public:
@@ -35,14 +40,18 @@ class WriteSteps {
   // The conversation that `made` names, or the one that an earlier attempt wrote. Its expiry is
   // held off until `held_until_s`.
   Task<Conversation> insert_conversation(const KeyedItem& made, UserId user,
-                                         const NewConversation& from, std::int64_t held_until_s);
+                                         const NewConversation& from, std::int64_t held_until_s,
+                                         SealedWrites::SealingPointer sealing);
   MessageItem message_item(const Conversation& conversation, std::uint32_t branch,
-                           const MessageId& id, const NewMessage& from) const;
+                           const MessageId& id, const NewMessage& from,
+                           const SealedWrites::SealingPointer& sealing) const;
+  // What a request made at that time has expired since without activity.
+  bool had_expired(const NewConversation& from, std::int64_t made_at_s) const;
   // Throws `refusal` where there is one, unless the key's record says that it is a repeat.
   Task<> refuse_unless_repeat(UserId user, std::optional<IdempotencyKey> key,
                               std::optional<Error> refusal);
   // When the service may remove a message that is written now; nullopt: never.
-  std::optional<std::int64_t> removal_time(const std::optional<std::int64_t>& ttl_seconds,
+  std::optional<std::int64_t> removal_time(const std::optional<std::int64_t>& lifetime_seconds,
                                            std::int64_t lease_until_s) const;
 
  private:

@@ -26,6 +26,7 @@ OperationMetrics::OperationMetrics(telemetry::Metrics& metrics)
       find_turn(operation_seconds(metrics, "find_turn")),
       finish_turn(operation_seconds(metrics, "finish_turn")),
       save_partial(operation_seconds(metrics, "save_partial")),
-      find_owner(operation_seconds(metrics, "find_owner")) {}
+      find_owner(operation_seconds(metrics, "find_owner")),
+      take(operation_seconds(metrics, "take")) {}
 
 }  // namespace colloquy::store

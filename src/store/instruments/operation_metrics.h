@@ -26,6 +26,7 @@ struct OperationMetrics {
   telemetry::Histogram& finish_turn;
   telemetry::Histogram& save_partial;
   telemetry::Histogram& find_owner;
+  telemetry::Histogram& take;
 };
 
 // Measures one call of a store, however it ends.

@@ -5,9 +5,12 @@
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
 
+#include <chrono>
 #include <filesystem>
 #include <limits>
+#include <thread>
 
+#include "base/clock.h"
 #include "base/file_descriptor.h"
 #include "store/rocksdb/keys.h"
 #include "store/rocksdb/log_check.h"
@@ -21,6 +24,22 @@ namespace {
 constexpr double kBloomBitsPerKey = 10;
 constexpr std::size_t kBlockBytes = 16 * limits::kKiB;
 constexpr std::uint64_t kLogBytes = 256 * limits::kMiB;
+// Never reached: RocksDB puts logs aside that it has no use for, and deletes none of them.
+constexpr std::uint64_t kKeptLogMegabytes = std::uint64_t{1} << 30U;
+
+// Who reads the database lets go at once; a backup's copy does when its target answers.
+constexpr auto kReopenPatience = std::chrono::milliseconds(5'000);
+constexpr auto kShortPatience = std::chrono::milliseconds(200);
+constexpr auto kReopenPause = std::chrono::milliseconds(2);
+
+bool lock_within(std::unique_lock<std::shared_mutex>& lock, std::chrono::milliseconds patience) {
+  const auto give_up = std::chrono::steady_clock::now() + patience;
+  while (!lock.try_lock()) {
+    if (std::chrono::steady_clock::now() >= give_up) return false;
+    std::this_thread::sleep_for(kReopenPause);
+  }
+  return true;
+}
 
 rocksdb::DBOptions database_options(const RocksDbOptions& options, rocksdb::Env* env) {
   rocksdb::DBOptions out;
@@ -66,6 +85,16 @@ rocksdb::ColumnFamilyOptions family_options(const RocksDbOptions& options,
   return out;
 }
 
+std::uint64_t bytes_in(const std::string& folder) {
+  std::uint64_t sum = 0;
+  std::error_code ignored;  // files come and go while they are counted
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    auto size = entry.file_size(ignored);
+    if (!ignored) sum += size;
+  }
+  return sum;
+}
+
 // Notes the errors of flushes and compactions.
 class BackgroundErrors final : public rocksdb::EventListener {
  public:
@@ -109,8 +138,11 @@ Database::Database(const RocksDbOptions& options)
 void Database::open() {
   try {
     check_logs(*files_, path_);
+    if (options_.drop_kept_log) drop_kept_logs();
     open_files();
+    opened_sequence_ = db_->GetLatestSequenceNumber();
     check_format();
+    make_lineage();
   } catch (const Error& error) {
     close();
     if (out_of_space()) throw disk_full(error.detail());
@@ -143,7 +175,22 @@ void Database::reopen() {
   std::scoped_lock gate(gate_);
   reopening_ = true;
   {
-    std::unique_lock lock(access_);
+    std::scoped_lock holders(holders_mutex_);
+    for (auto* holder : holders_) holder->interrupt();
+  }
+  {
+    std::unique_lock lock(access_, std::defer_lock);
+    if (!lock_within(lock, reopen_patience_)) {
+      reopen_patience_ = kShortPatience;
+      reopening_ = false;
+      throw unavailable("The store cannot be reached right now.",
+                        "a backup holds the database open and does not let go");
+    }
+    reopen_patience_ = kReopenPatience;
+    {
+      std::scoped_lock holders(holders_mutex_);
+      for (auto* holder : holders_) holder->let_go();
+    }
     try {
       close();
       open();
@@ -169,6 +216,7 @@ void Database::close() {
 void Database::open_files() {
   auto family = family_options(options_, cache_);
   auto database = database_options(options_, env_.get());
+  if (options_.keep_log || keeps_log_for_another()) database.WAL_size_limit_MB = kKeptLogMegabytes;
   database.listeners.push_back(std::make_shared<BackgroundErrors>(background_error_));
   std::vector<rocksdb::ColumnFamilyDescriptor> families{{rocksdb::kDefaultColumnFamilyName, family},
                                                         {"conversations", family},
@@ -220,35 +268,67 @@ void Database::check_format() {
   }
 }
 
+Uuid Database::lineage() const {
+  std::string value;
+  auto status = db_->Get(rocksdb::ReadOptions(), derived_, rocksdb::Slice(keys::kLineage), &value);
+  check(status, "reading the lineage");
+  auto lineage = Uuid::from_bytes(value);
+  if (!lineage) throw internal_error("the lineage is garbled");
+  return *lineage;
+}
+
+void Database::set_lineage(const Uuid& lineage) {
+  rocksdb::WriteOptions durable;
+  durable.sync = true;
+  auto raw = lineage.raw();
+  check(db_->Put(durable, derived_, rocksdb::Slice(keys::kLineage),
+                 rocksdb::Slice(raw.data(), raw.size())),
+        "writing the lineage");
+}
+
+void Database::make_lineage() {
+  std::string value;
+  auto status = db_->Get(rocksdb::ReadOptions(), derived_, rocksdb::Slice(keys::kLineage), &value);
+  if (!status.IsNotFound()) return check(status, "reading the lineage");
+  set_lineage(RandomIdSource().next(SystemClock().now_ms()));
+}
+
+// RocksDB makes the archive's folder where it keeps the log.
+bool Database::keeps_log_for_another() const {
+  return files_->FileExists(path_ + "/archive", rocksdb::IOOptions(), nullptr).ok();
+}
+
+void Database::drop_kept_logs() {
+  std::vector<std::string> names;
+  const rocksdb::IOOptions options;
+  auto archive = path_ + "/archive";
+  if (!files_->FileExists(archive, options, nullptr).ok()) return;
+  files_->GetChildren(archive, options, &names, nullptr).PermitUncheckedError();
+  for (const auto& name : names) {
+    if (!name.ends_with(".log")) continue;
+    files_->DeleteFile(archive + "/" + name, options, nullptr).PermitUncheckedError();
+  }
+  files_->DeleteDir(archive, options, nullptr).PermitUncheckedError();
+}
+
+void Database::add_holder(Holder& holder) {
+  std::scoped_lock lock(holders_mutex_);
+  holders_.push_back(&holder);
+}
+
+void Database::remove_holder(Holder& holder) {
+  std::scoped_lock lock(holders_mutex_);
+  std::erase(holders_, &holder);
+}
+
 std::uint64_t Database::free_disk_bytes() const {
   std::uint64_t free = 0;
   auto status = files_->GetFreeSpace(path_, rocksdb::IOOptions(), &free, nullptr);
   return status.ok() ? free : std::numeric_limits<std::uint64_t>::max();
 }
 
-std::uint64_t Database::used_disk_bytes() const {
-  std::uint64_t sum = 0;
-  std::error_code ignored;  // files come and go while they are counted
-  for (const auto& entry : std::filesystem::directory_iterator(path_, ignored)) {
-    auto size = entry.file_size(ignored);
-    if (!ignored) sum += size;
-  }
-  return sum;
-}
+std::uint64_t Database::kept_log_bytes() const { return bytes_in(path_ + "/archive"); }
+
+std::uint64_t Database::used_disk_bytes() const { return bytes_in(path_) + kept_log_bytes(); }
 
 }  // namespace colloquy::store
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-// Debian's libraries are not built for the thread sanitizer, which therefore sees their copies of
-// memory, and the freeing of a shared exception, and not the atomics that order them.
-extern "C" const char* __tsan_default_suppressions();
-extern "C" const char* __tsan_default_suppressions() {
-  return "called_from_lib:librocksdb.so\n"
-         "called_from_lib:libzstd.so\n"
-         "called_from_lib:liblz4.so\n"
-         "race:std::__exception_ptr::exception_ptr::_M_release\n"
-         "race:librocksdb.so\n";
-}
-#endif
-#endif

@@ -10,6 +10,7 @@
 #include <rocksdb/env.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ids.h"
 #include "store/rocksdb/folder_lock.h"
 #include "store/rocksdb/rocksdb_store.h"
 #include "store/rocksdb/tracked_files.h"
@@ -46,9 +48,24 @@ class Database {
     std::shared_lock<std::shared_mutex> lock_;
   };
 
+  // Who holds on to the database for longer than a read.
+  class Holder {
+   public:
+    Holder() = default;
+    virtual ~Holder() = default;
+    Holder(const Holder&) = delete;
+    Holder& operator=(const Holder&) = delete;
+    // The database is about to be reopened: give up the Access soon. Any thread, at any time.
+    virtual void interrupt() = 0;
+    // It is about to be closed, and nobody has an Access: destroy what came from it.
+    virtual void let_go() = 0;
+  };
+  void add_holder(Holder& holder);
+  void remove_holder(Holder& holder);
+
   // Closes and opens again: what heals RocksDB after an I/O error, whichever it was, because all
   // that was acknowledged is in synced files. First makes sure that the disk takes writes. Throws
-  // as the constructor does.
+  // as the constructor does, and kUnavailable while a backup does not let go of the database.
   void reopen();
   // A flush or compaction has failed with an I/O error, which reopening may heal.
   bool background_error() const { return background_error_->load(); }
@@ -57,11 +74,30 @@ class Database {
   rocksdb::ColumnFamilyHandle* conversations() const { return conversations_; }
   rocksdb::ColumnFamilyHandle* messages() const { return messages_; }
   rocksdb::ColumnFamilyHandle* derived() const { return derived_; }
+  std::shared_ptr<rocksdb::FileSystem> files() const { return files_; }
+
+  // Which history this is a part of: random, made with the folder. Durable when set_lineage
+  // returns.
+  Uuid lineage() const;
+  void set_lineage(const Uuid& lineage);
+
+  // Of the last row that was there when it was opened, before opening wrote any.
+  std::uint64_t opened_sequence() const { return opened_sequence_; }
+
+  // Of conversations without a time to live of their own; nullopt: they stay.
+  const std::optional<std::int64_t>& retention_seconds() const {
+    return options_.retention_seconds;
+  }
+
+  // Do commits say what they change (rocksdb_change_feed.h)?
+  bool keeps_changes() const { return options_.keep_changes; }
 
   // Free bytes of the volume; the largest number where that cannot be told.
   std::uint64_t free_disk_bytes() const;
   // Did the last write that failed find no space?
   bool out_of_space() const { return files_->out_of_space(); }
+  // Of the logs that are kept for a backup, and hold nothing that the tables do not.
+  std::uint64_t kept_log_bytes() const;
   // Sum of the sizes of the database's files.
   std::uint64_t used_disk_bytes() const;
 
@@ -69,6 +105,9 @@ class Database {
   void close();
   void open_files();
   void check_format();
+  void make_lineage();
+  void drop_kept_logs();
+  bool keeps_log_for_another() const;
   // The names of the table files that cannot be opened.
   std::string damaged_tables() const;
 
@@ -85,6 +124,10 @@ class Database {
   mutable std::mutex gate_;
   mutable std::shared_mutex access_;
   std::atomic<bool> reopening_{false};
+  std::chrono::milliseconds reopen_patience_{5'000};  // of the thread that reopens
+  std::uint64_t opened_sequence_ = 0;
+  std::mutex holders_mutex_;
+  std::vector<Holder*> holders_;  // guarded by holders_mutex_
   std::shared_ptr<TrackedFiles> files_;
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;

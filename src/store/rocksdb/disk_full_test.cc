@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 #include <tuple>
+#include <vector>
 
 #include "base/error.h"
 #include "store/rocksdb/faulty_harness.h"
@@ -187,6 +188,63 @@ TEST(DiskFull, NothingIsLostWhereverItHappensAndItHealsWhenThereIsRoom) {
     for (const auto& id : acknowledged) ASSERT_TRUE(stored.contains(id)) << "after " << after;
     if (!failed) break;
   }
+}
+
+std::vector<std::string> contents_of(FaultyHarness& harness, const Conversation& conversation) {
+  std::vector<std::string> contents;
+  for (const auto& message : harness.messages(conversation)) contents.push_back(message.content);
+  return contents;
+}
+
+// As an import does it, at each write there is.
+TEST(DiskFails, AConversationThatIsTakenIsThereWholeOrNotAtAll) {
+  const UserId user("alice");
+  const std::string content(100'000, 'x');
+  bool failed = true;
+  std::uint64_t after = 0;
+  for (; failed; ++after) {
+    SCOPED_TRACE(after);
+    ASSERT_LT(after, 200U);
+    FaultyHarness harness;
+    harness.open();
+    harness.create(user, "another");
+    Conversation conversation;
+    conversation.user_id = user;
+    conversation.id = ConversationId(Uuid::make_v7(harness.clock().now_ms(), 7, 7));
+    conversation.created_at_s = conversation.updated_at_s = harness.clock().now_s();
+    conversation.version = 1;
+    std::vector<Message> messages(3);
+    auto id = MessageId(Uuid::make_v7(harness.clock().now_ms(), 8, 8));
+    for (auto& message : messages) {
+      message.id = id;
+      message.content = content;
+      message.timestamp_s = conversation.created_at_s;
+      id = id.successor();
+    }
+    harness.files().fail(FaultyFileSystem::Fault::kIoError, after);
+    bool taken = false;
+    try {
+      taken = run_task(harness.store().take(conversation, messages));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.detail();
+    }
+    failed = !taken;
+    harness.files().heal();
+    harness.close();
+    harness.files().lose_power();
+    harness.open();
+    const auto there = run_task(harness.store().get_conversation(user, conversation.id));
+    EXPECT_TRUE(there || !taken);
+    if (there) {
+      EXPECT_EQ(contents_of(harness, *there), std::vector(3, content));
+    }
+    EXPECT_EQ(run_task(harness.store().take(conversation, messages)), !there);
+    EXPECT_EQ(contents_of(harness, conversation), std::vector(3, content));
+    harness.store().sweep_now();
+    EXPECT_EQ(harness.store().stats().conversations, 2U);
+    EXPECT_EQ(harness.store().stats().messages, 3U);
+  }
+  EXPECT_GT(after, 2U);
 }
 
 // To open it again takes room for what is only in the logs.

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/testing/run_task.h"
 #include "store/rocksdb/rocksdb_store.h"
 #include "store/testing/faulty_file_system.h"
-#include "store/testing/run_task.h"
 #include "store/testing/temporary_folder.h"
 #include "telemetry/metrics.h"
 
@@ -30,6 +30,7 @@ class FaultyHarness {
   RocksDbStore& store() { return *store_; }
   FaultyFileSystem& files() { return *files_; }
   ManualClock& clock() { return clock_; }
+  telemetry::Metrics& metrics() { return metrics_; }
   RocksDbOptions& options() { return options_; }
   const TemporaryFolder& folder() const { return folder_; }
 

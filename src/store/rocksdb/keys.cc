@@ -102,12 +102,39 @@ std::string idempotency(const UserId& user, std::string_view key) {
   return out;
 }
 
+std::string idempotency_prefix() { return {kIdempotency}; }
+
+std::optional<UserId> parse_idempotency_user(std::string_view key) {
+  if (key.size() < 3 || key[0] != kIdempotency) return std::nullopt;
+  auto length = static_cast<std::size_t>(static_cast<unsigned char>(key[1])) << 8 |
+                static_cast<unsigned char>(key[2]);
+  if (key.size() < 3 + length) return std::nullopt;
+  return UserId(std::string(key.substr(3, length)));
+}
+
 std::string idempotency_expiry(std::int64_t expires_at_s, std::string_view idempotency_key) {
   return timed(kIdempotencyExpiryPrefix, expires_at_s, idempotency_key);
 }
 
 std::string expiry(std::int64_t at_s, std::string_view conversation_key) {
   return timed(kExpiryPrefix, at_s, conversation_key);
+}
+
+std::string changes(std::uint64_t number) {
+  std::string out(kChangesPrefix);
+  append_be64(out, number);
+  return out;
+}
+
+std::optional<std::uint64_t> parse_changes(std::string_view key) {
+  if (!key.starts_with(kChangesPrefix) || key.size() != kChangesPrefix.size() + kTimeBytes) {
+    return std::nullopt;
+  }
+  std::uint64_t number = 0;
+  for (char c : key.substr(kChangesPrefix.size())) {
+    number = number << 8 | static_cast<unsigned char>(c);
+  }
+  return number;
 }
 
 std::optional<TimedKey> parse_timed(std::string_view key) {

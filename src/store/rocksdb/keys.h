@@ -35,6 +35,9 @@ std::optional<MessageId> parse_message(std::string_view key);
 // derived: single records
 inline constexpr std::string_view kFormat = "F";
 inline constexpr std::string_view kCounters = "C";
+// The retention for which every conversation has been indexed; none, or 0: for none.
+inline constexpr std::string_view kRetention = "R";
+inline constexpr std::string_view kLineage = "L";
 
 // derived: the system prompt and metadata of a conversation, where they are long
 std::string details(const ConversationId& conversation, std::uint64_t generation);
@@ -44,11 +47,27 @@ std::string purge(const ConversationId& conversation);
 std::optional<ConversationId> parse_purge(std::string_view key);
 // derived: idempotency records, and the same in order of their expiry
 std::string idempotency(const UserId& user, std::string_view key);
+std::string idempotency_prefix();  // of all of them
+std::optional<UserId> parse_idempotency_user(std::string_view key);
 inline constexpr std::string_view kIdempotencyExpiryPrefix = "X";
 std::string idempotency_expiry(std::int64_t expires_at_s, std::string_view idempotency_key);
 // derived: conversations that expire, in order of the earliest time at which they may
 inline constexpr std::string_view kExpiryPrefix = "E";
 std::string expiry(std::int64_t at_s, std::string_view conversation_key);
+
+// derived: what commits have changed, in their order (rocksdb_change_feed.h), and the name of that
+// sequence; up to which number they were forgotten
+inline constexpr std::string_view kChangesPrefix = "W";
+inline constexpr std::string_view kChangeSequence = "Y";
+inline constexpr std::string_view kChangesForgotten = "V";
+// derived: the counters as the last commit that kept its changes wrote them
+inline constexpr std::string_view kChangesKept = "T";
+std::string changes(std::uint64_t number);
+std::optional<std::uint64_t> parse_changes(std::string_view key);
+
+// derived: users who are being erased, and who were (erase_operations.h)
+inline constexpr std::string_view kErasingPrefix = "Z";
+inline constexpr std::string_view kErasedPrefix = "U";
 
 struct TimedKey {
   std::int64_t at_s = 0;

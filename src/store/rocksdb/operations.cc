@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "store/rocksdb/keys.h"
+#include "store/sealed_sizes.h"
 
 namespace colloquy::store {
 namespace {
@@ -55,7 +56,8 @@ void remember(WriteGroup& group, const Idempotency& idempotency, IdempotencyReco
   group.put_idempotency(idempotency->record_key, record);
 }
 
-ConversationRecord new_record(WriteGroup& group, const UserId& user, NewConversation&& from) {
+ConversationRecord new_record(WriteGroup& group, const UserId& user, NewConversation&& from,
+                              const SealedWrites::SealingPointer& sealing) {
   ConversationRecord record;
   auto& conversation = record.conversation;
   conversation.user_id = user;
@@ -64,11 +66,14 @@ ConversationRecord new_record(WriteGroup& group, const UserId& user, NewConversa
   conversation.system_prompt = std::move(from.system_prompt);
   conversation.metadata = std::move(from.metadata);
   conversation.ttl_seconds = from.ttl_seconds;
+  conversation.retention_seconds = group.retention_seconds();
+  conversation.temporary = from.temporary && from.ttl_seconds;
   conversation.context = from.context;
   conversation.created_at_s = group.now_s();
   conversation.updated_at_s = group.now_s();
   conversation.version = 1;
   record.tip = MessageId();
+  if (sealing) sealing->seal(conversation);
   return record;
 }
 
@@ -152,9 +157,38 @@ void check_repeat(const IdempotencyRecord& record, const IdempotencyKey& request
 IdempotentRequest::IdempotentRequest(const UserId& user, IdempotencyKey key)
     : record_key(keys::idempotency(user, key.key)), request(std::move(key)) {}
 
+NewMessageValue::NewMessageValue(const Message& message, SealedWrites::SealingPointer sealing)
+    : sealing_(std::move(sealing)) {
+  if (sealing_) {
+    message_ = message;
+  } else {
+    encoded_ = encoded(message);
+  }
+}
+
+std::string& NewMessageValue::encoded_for(const ConversationId& conversation, const MessageId& id) {
+  if (sealing_) {
+    message_.id = id;
+    sealing_->seal(conversation, message_);
+    encoded_ = encoded(message_);
+  }
+  return encoded_;
+}
+
+std::size_t NewMessageValue::bytes() const {
+  auto texts = message_.content.size() + message_.client_message_id.size() +
+               metadata_bytes(message_.metadata);
+  for (const auto& path : message_.attachments) texts += path.size();
+  return sealing_ ? sealed_bytes(texts, 4) : encoded_.size();
+}
+
 CreateConversation::CreateConversation(UserId user, NewConversation conversation,
-                                       Idempotency idempotency)
-    : user_(std::move(user)), new_(std::move(conversation)), idempotency_(std::move(idempotency)) {}
+                                       Idempotency idempotency,
+                                       SealedWrites::SealingPointer sealing)
+    : user_(std::move(user)),
+      new_(std::move(conversation)),
+      idempotency_(std::move(idempotency)),
+      sealing_(std::move(sealing)) {}
 
 std::size_t CreateConversation::bytes() const { return 512 + bytes_of(new_); }
 
@@ -164,18 +198,18 @@ void CreateConversation::apply(WriteGroup& group) {
     set_result({entry.record.conversation, true});
     return;
   }
-  auto record = new_record(group, user_, std::move(new_));
+  auto record = new_record(group, user_, std::move(new_), sealing_);
   auto id = record.conversation.id;
   auto& entry = group.add_conversation(keys::conversation(user_, id), std::move(record));
   remember(group, idempotency_, {IdempotentKind::kConversation, {}, 0, id, {}, {}});
   set_result({entry.record.conversation, false});
 }
 
-AppendMessage::AppendMessage(const UserId& user, ConversationId id, const Message& message,
+AppendMessage::AppendMessage(const UserId& user, ConversationId id, NewMessageValue message,
                              std::optional<TreePlace> place, Idempotency idempotency)
     : key_(keys::conversation(user, id)),
       id_(id),
-      encoded_(encoded(message)),
+      message_(std::move(message)),
       place_(place),
       idempotency_(std::move(idempotency)) {}
 
@@ -194,6 +228,7 @@ void AppendMessage::apply(WriteGroup& group) {
   auto& record = entry.record;
   auto message_id = group.next_message_id(record.last_message_id);
   auto place = next_place(group, record, place_, message_id);
+  auto& value = message_.encoded_for(id_, message_id);
   group.change(entry);
   record.last_message_id = message_id;
   record.tip = message_id;
@@ -201,27 +236,30 @@ void AppendMessage::apply(WriteGroup& group) {
   record.conversation.updated_at_s = group.now_s();
   ++record.conversation.message_count;
   ++record.conversation.version;
-  put_new(group, id_, message_id, place.branch, encoded_);
+  put_new(group, id_, message_id, place.branch, value);
+  group.note_change(key_, message_id);
   remember(group, idempotency_, {IdempotentKind::kMessage, {}, 0, id_, message_id, {}});
   set_result({message_id, place.branch, place.parent, group.now_s(), std::nullopt});
 }
 
 StartTurn::StartTurn(UserId user, std::optional<ConversationId> id,
-                     std::optional<NewConversation> conversation, const Message& prompt,
+                     std::optional<NewConversation> conversation, NewMessageValue prompt,
                      const MessageRecord& reply, std::optional<TreePlace> place,
-                     std::optional<MessageId> answered, Idempotency idempotency)
+                     std::optional<MessageId> answered, Idempotency idempotency,
+                     SealedWrites::SealingPointer sealing)
     : user_(std::move(user)),
       id_(id),
       new_(std::move(conversation)),
-      encoded_prompt_(encoded(prompt)),
+      prompt_(std::move(prompt)),
       encoded_reply_(encoded(reply)),
       place_(place),
       answered_(answered),
       lease_until_s_(reply.lease_until_s),
-      idempotency_(std::move(idempotency)) {}
+      idempotency_(std::move(idempotency)),
+      sealing_(std::move(sealing)) {}
 
 std::size_t StartTurn::bytes() const {
-  return 1024 + encoded_prompt_.size() + encoded_reply_.size() + (new_ ? bytes_of(*new_) : 0);
+  return 1024 + prompt_.bytes() + encoded_reply_.size() + (new_ ? bytes_of(*new_) : 0);
 }
 
 void StartTurn::replay(WriteGroup& group, const IdempotencyRecord& record) {
@@ -241,12 +279,15 @@ void StartTurn::apply(WriteGroup& group) {
     return;
   }
   ConversationRecord fresh;
-  if (!id_) fresh = new_record(group, user_, std::move(*new_));
+  if (!id_) fresh = new_record(group, user_, std::move(*new_), sealing_);
   const auto& last = entry ? entry->record : fresh;
   auto first_id = group.next_message_id(last.last_message_id);
   auto prompt_id = answered_.value_or(first_id);
   auto reply_id = answered_ ? first_id : first_id.successor();
   auto place = next_place(group, last, place_, first_id);
+  auto id = last.conversation.id;
+  std::string* encoded_prompt = nullptr;
+  if (!answered_) encoded_prompt = &prompt_.encoded_for(id, prompt_id);
 
   if (entry) {
     group.change(*entry);
@@ -262,9 +303,10 @@ void StartTurn::apply(WriteGroup& group) {
   record.conversation.tree = std::move(place.tree);
   record.conversation.message_count += answered_ ? 1 : 2;
   hold(record.conversation, lease_until_s_, group.now_s());
-  auto id = record.conversation.id;
-  if (!answered_) put_new(group, id, prompt_id, place.branch, encoded_prompt_);
+  if (encoded_prompt) put_new(group, id, prompt_id, place.branch, *encoded_prompt);
   put_new(group, id, reply_id, place.branch, encoded_reply_);
+  if (!answered_) group.note_change(entry->key, prompt_id);
+  group.note_change(entry->key, reply_id);
   remember(group, idempotency_, {IdempotentKind::kTurn, {}, 0, id, prompt_id, reply_id});
   set_result({record.conversation,
               prompt_id,
@@ -296,6 +338,7 @@ void FinishTurn::apply(WriteGroup& group) {
   group.index_expiry(entry);
   set_timestamp(encoded_, group.now_s());
   group.put_message(id_, reply_id_, encoded_);
+  group.note_change(key_, reply_id_);
   set_result({conversation, group.now_s(), std::nullopt});
 }
 
@@ -336,6 +379,7 @@ void UpdateConversation::apply(WriteGroup& group) {
     return;
   }
   ++after.version;
+  bool renamed = after.title != before.title;
   bool other_way = after.tree != before.tree;
   bool details = after.system_prompt != before.system_prompt || after.metadata != before.metadata ||
                  after.summary != before.summary;
@@ -343,6 +387,7 @@ void UpdateConversation::apply(WriteGroup& group) {
   entry.record.conversation = after;
   if (other_way) entry.record.tip.reset();
   if (details) group.write_details(entry);
+  if (renamed) group.note_change(key_);
   group.index_expiry(entry);
   set_result(std::move(after));
 }
@@ -376,6 +421,7 @@ void DeleteMessage::apply(WriteGroup& group) {
   }
   if (entry.record.tip == message_) entry.record.tip.reset();
   group.remove_message(id_, message_);
+  group.note_change(key_, message_);
   group.count_messages(-1);
   set_result({});
 }

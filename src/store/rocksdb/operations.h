@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "store/rocksdb/writer.h"
+#include "store/sealed_writes.h"
 #include "store/types.h"
 
 namespace colloquy::store {
@@ -31,9 +32,24 @@ using Idempotency = std::optional<IdempotentRequest>;
 void check_repeat(const IdempotencyRecord& record, const IdempotencyKey& request,
                   IdempotentKind kind, const std::optional<ConversationId>& conversation);
 
+// A message without id and time: encoded now, or, where it is sealed, when it has its id.
+class NewMessageValue {
+ public:
+  NewMessageValue(const Message& message, SealedWrites::SealingPointer sealing);
+  // To be called once. Throws what sealing throws.
+  std::string& encoded_for(const ConversationId& conversation, const MessageId& id);
+  std::size_t bytes() const;
+
+ private:
+  SealedWrites::SealingPointer sealing_;
+  Message message_;  // that is yet to be sealed
+  std::string encoded_;
+};
+
 class CreateConversation final : public AwaitedOperation<CreatedConversation> {
  public:
-  CreateConversation(UserId user, NewConversation conversation, Idempotency idempotency);
+  CreateConversation(UserId user, NewConversation conversation, Idempotency idempotency,
+                     SealedWrites::SealingPointer sealing);
   void apply(WriteGroup& group) override;
   std::size_t bytes() const override;
 
@@ -41,6 +57,7 @@ class CreateConversation final : public AwaitedOperation<CreatedConversation> {
   UserId user_;
   NewConversation new_;
   Idempotency idempotency_;
+  SealedWrites::SealingPointer sealing_;
 };
 
 // What an append gave: id, place and time, or the message that an earlier one made.
@@ -54,18 +71,17 @@ struct Placed {
 
 class AppendMessage final : public AwaitedOperation<Placed> {
  public:
-  // `message` without id and time.
-  AppendMessage(const UserId& user, ConversationId id, const Message& message,
+  AppendMessage(const UserId& user, ConversationId id, NewMessageValue message,
                 std::optional<TreePlace> place, Idempotency idempotency);
   void apply(WriteGroup& group) override;
-  std::size_t bytes() const override { return 512 + encoded_.size(); }
+  std::size_t bytes() const override { return 512 + message_.bytes(); }
 
  private:
   void replay(WriteGroup& group, const IdempotencyRecord& record);
 
   std::string key_;
   ConversationId id_;
-  std::string encoded_;
+  NewMessageValue message_;
   std::optional<TreePlace> place_;
   Idempotency idempotency_;
 };
@@ -85,12 +101,13 @@ struct PlacedTurn {
 
 class StartTurn final : public AwaitedOperation<PlacedTurn> {
  public:
-  // `prompt` and `reply` without id and time. Exactly one of `id` and `conversation`. `answered`:
-  // the message that is answered, in whose place `prompt` is not written.
+  // `reply` without id and time. Exactly one of `id` and `conversation`. `answered`: the message
+  // that is answered, in whose place `prompt` is not written. `sealing`: of the conversation.
   StartTurn(UserId user, std::optional<ConversationId> id,
-            std::optional<NewConversation> conversation, const Message& prompt,
+            std::optional<NewConversation> conversation, NewMessageValue prompt,
             const MessageRecord& reply, std::optional<TreePlace> place,
-            std::optional<MessageId> answered, Idempotency idempotency);
+            std::optional<MessageId> answered, Idempotency idempotency,
+            SealedWrites::SealingPointer sealing);
   void apply(WriteGroup& group) override;
   std::size_t bytes() const override;
 
@@ -100,12 +117,13 @@ class StartTurn final : public AwaitedOperation<PlacedTurn> {
   UserId user_;
   std::optional<ConversationId> id_;
   std::optional<NewConversation> new_;
-  std::string encoded_prompt_;
+  NewMessageValue prompt_;
   std::string encoded_reply_;
   std::optional<TreePlace> place_;
   std::optional<MessageId> answered_;
   std::int64_t lease_until_s_;
   Idempotency idempotency_;
+  SealedWrites::SealingPointer sealing_;
 };
 
 // What saving an answer gave.

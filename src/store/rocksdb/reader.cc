@@ -8,6 +8,7 @@
 #include "store/rocksdb/operations.h"
 #include "store/rocksdb/path_cursor.h"
 #include "store/rocksdb/status.h"
+#include "store/sealed_sizes.h"
 
 namespace colloquy::store {
 namespace {
@@ -69,6 +70,7 @@ std::optional<Conversation> Reader::conversation(const UserId& user,
     rocksdb::PinnableSlice value;
     if (!get(database_.conversations(), key, value)) return std::nullopt;
     auto record = decode_conversation(value.ToStringView());
+    record.conversation.retention_seconds = database_.retention_seconds();
     if (record.conversation.expired(now_s_)) return std::nullopt;
     if (complete(user, id, record)) return std::move(record.conversation);
   }
@@ -93,6 +95,7 @@ ConversationPage Reader::conversations(const UserId& user, std::size_t limit,
     auto key = keys::parse_conversation(at.key().ToStringView());
     if (!key) throw internal_error("a conversation's key is garbled");
     auto record = decode_conversation(at.value().ToStringView());
+    record.conversation.retention_seconds = database_.retention_seconds();
     if (record.conversation.expired(now_s_)) continue;
     if (page.conversations.size() == limit) {
       page.next = page.conversations.back().id;
@@ -130,15 +133,17 @@ std::optional<Reader::Opened> Reader::open(const UserId& user, const Conversatio
   return Opened{std::move(*found), std::move(messages)};
 }
 
-MessagePage Reader::newest(const Opened& opened, const MessageRange& range) const {
-  MessagePage page;
+PathCursor Reader::fill(MessagePage& page, const Opened& opened, const MessageRange& range) const {
   page.messages.reserve(std::min(range.limit, kReservedRows));
-  const auto& tree = opened.conversation.tree;
   auto& at = *opened.messages->at;
   PathCursor cursor(at, opened.conversation.id,
-                    range.all_branches ? Path::all() : Path::active(tree));
+                    range.all_branches ? Path::all() : Path::active(opened.conversation.tree));
+  if (range.after) {
+    cursor.seek_oldest(*range.after);
+  } else {
+    cursor.seek_newest(range.before);
+  }
   std::size_t bytes = 0;
-  cursor.seek_newest(range.before);
   for (; cursor.valid() && page.messages.size() < range.limit; cursor.next()) {
     auto message = decode(at);
     bytes += message.content.size();
@@ -147,11 +152,17 @@ MessagePage Reader::newest(const Opened& opened, const MessageRange& range) cons
   }
   page.more = cursor.valid();
   check(at.status(), "reading");
+  return cursor;
+}
+
+MessagePage Reader::newest(const Opened& opened, const MessageRange& range) const {
+  MessagePage page;
+  auto cursor = fill(page, opened, range);
   std::reverse(page.messages.begin(), page.messages.end());
   if (page.messages.empty()) return page;
-  bool one_way = !range.all_branches || tree.plain();
+  const auto& tree = opened.conversation.tree;
   auto missing = link_parents(tree, page.messages);
-  if (one_way) {
+  if (!range.all_branches || tree.plain()) {
     // What stands before the first is where the walk has come to.
     if (page.more) page.messages.front().parent = cursor.id();
   } else {
@@ -162,22 +173,8 @@ MessagePage Reader::newest(const Opened& opened, const MessageRange& range) cons
 
 MessagePage Reader::oldest_after(const Opened& opened, const MessageRange& range) const {
   MessagePage page;
-  page.messages.reserve(std::min(range.limit, kReservedRows));
-  const auto& tree = opened.conversation.tree;
-  auto& at = *opened.messages->at;
-  PathCursor cursor(at, opened.conversation.id,
-                    range.all_branches ? Path::all() : Path::active(tree));
-  std::size_t bytes = 0;
-  cursor.seek_oldest(*range.after);
-  for (; cursor.valid() && page.messages.size() < range.limit; cursor.next()) {
-    auto message = decode(at);
-    bytes += message.content.size();
-    if (bytes > range.max_bytes && !page.messages.empty()) break;
-    page.messages.push_back(std::move(message));
-  }
-  page.more = cursor.valid();
-  check(at.status(), "reading");
-  auto missing = link_parents(tree, page.messages);
+  fill(page, opened, range);
+  auto missing = link_parents(opened.conversation.tree, page.messages);
   if (*range.after != MessageId()) {
     for (const auto& each : missing) find_parent(opened, each.before, page.messages[each.index]);
   }
@@ -279,12 +276,14 @@ std::optional<StartedTurn> Reader::turn(const UserId& user, const std::optional<
 
 std::optional<RecentMessages> Reader::recent(const UserId& user, const ConversationId& id,
                                              const ContextSettings& usual,
-                                             const std::optional<TreePlace>& up_to) const {
+                                             const std::optional<TreePlace>& up_to,
+                                             bool sealed_contents) const {
   auto opened = open(user, id);
   if (!opened) return std::nullopt;
   RecentMessages recent;
   recent.conversation = std::move(opened->conversation);
   auto range = recent_range(resolved(recent.conversation.context, usual));
+  if (sealed_contents) range = sealed_range(range);
   const auto& tree = recent.conversation.tree;
   auto& at = *opened->messages->at;
   PathCursor everything(at, id, Path::all());

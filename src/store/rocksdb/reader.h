@@ -20,6 +20,8 @@ namespace colloquy::store {
 
 struct IdempotentRequest;
 
+class PathCursor;
+
 class Reader {
  public:
   // `now_s` decides what has expired, `instance` which answers are still running.
@@ -47,7 +49,8 @@ class Reader {
                                   const IdempotentRequest& idempotent) const;
   std::optional<RecentMessages> recent(const UserId& user, const ConversationId& id,
                                        const ContextSettings& usual,
-                                       const std::optional<TreePlace>& up_to) const;
+                                       const std::optional<TreePlace>& up_to,
+                                       bool sealed_contents) const;
   // Sets the parents of messages; none where the conversation is not there any more.
   void find_parents(const UserId& user, const ConversationId& id,
                     const std::vector<Message*>& messages) const;
@@ -73,6 +76,9 @@ class Reader {
   // The newest message on the way `before`, if there is any, is the parent of `message`.
   void find_parent(const Opened& opened, const Path& before, Message& message) const;
   Message decode(const rocksdb::Iterator& at) const;
+  // Takes messages from the end of the range that it begins at; the cursor stands at the first
+  // left.
+  PathCursor fill(MessagePage& page, const Opened& opened, const MessageRange& range) const;
   MessagePage newest(const Opened& opened, const MessageRange& range) const;
   MessagePage oldest_after(const Opened& opened, const MessageRange& range) const;
 

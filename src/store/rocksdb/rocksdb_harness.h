@@ -1,10 +1,17 @@
 // A folder with a RocksDbStore in it, for tests.
 #pragma once
 
-#include <memory>
-#include <utility>
+#include <rocksdb/write_batch.h>
 
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/rocksdb/database.h"
 #include "store/rocksdb/rocksdb_store.h"
+#include "store/rocksdb/status.h"
 #include "store/testing/conformance.h"
 #include "store/testing/temporary_folder.h"
 #include "telemetry/metrics.h"
@@ -30,12 +37,38 @@ class RocksDbHarness final : public StoreHarness {
   std::unique_ptr<RocksDbStore> open_rocksdb() {
     return RocksDbStore::open(options_, clock_, ids_, metrics_);
   }
+  void retain(std::optional<std::int64_t> seconds) override {
+    options_.retention_seconds = seconds;
+  }
   ManualClock& clock() override { return clock_; }
   void settle(Store& store) override {
     auto& rocksdb_store = dynamic_cast<RocksDbStore&>(store);
     rocksdb_store.sweep_now();
     if (memory_ == Memory::kScarce) rocksdb_store.flush_and_compact();
   }
+
+  // Into a store that is closed, as the disk or another program might leave it: rows of one commit,
+  // each of a family ("messages", …).
+  struct RawRow {
+    std::string family;
+    std::string key;
+    std::string value;
+  };
+  void put_raw(const std::vector<RawRow>& rows) {
+    Database database(options_);
+    rocksdb::WriteBatch commit;
+    for (const auto& row : rows) {
+      auto* family = row.family == "messages"        ? database.messages()
+                     : row.family == "conversations" ? database.conversations()
+                                                     : database.derived();
+      commit.Put(family, row.key, row.value);
+    }
+    rocksdb::WriteOptions durable;
+    durable.sync = true;
+    check(database.db().Write(durable, &commit), "writing raw rows");
+  }
+  // The number that the next commit's changes get.
+  std::uint64_t next_number() { return Database(options_).db().GetLatestSequenceNumber() + 1; }
 
   RocksDbOptions& options() { return options_; }
   telemetry::Metrics& metrics() { return metrics_; }

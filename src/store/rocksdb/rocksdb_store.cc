@@ -1,20 +1,35 @@
 #include "store/rocksdb/rocksdb_store.h"
 
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <mutex>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "store/instruments/operation_metrics.h"
+#include "store/rocksdb/backup_source.h"
+#include "store/rocksdb/change_log.h"
 #include "store/rocksdb/database.h"
+#include "store/rocksdb/erase_operations.h"
+#include "store/rocksdb/keys.h"
 #include "store/rocksdb/operations.h"
 #include "store/rocksdb/reader.h"
-#include "store/rocksdb/reader_pool.h"
+#include "store/rocksdb/rocksdb_change_feed.h"
 #include "store/rocksdb/status.h"
 #include "store/rocksdb/sweeper.h"
+#include "store/rocksdb/take_operation.h"
 #include "store/rocksdb/writer.h"
 
 namespace colloquy::store {
 namespace {
+
+constexpr std::size_t kErasedConversations = 256;  // in one commit
+constexpr std::size_t kErasedIdempotency = 512;
+constexpr std::size_t kErasedMessages = 512;
+constexpr std::size_t kErasedUsersPage = 1000;
 
 Message to_message(NewMessage from) {
   Message message;
@@ -22,6 +37,7 @@ Message to_message(NewMessage from) {
   message.content = std::move(from.content);
   message.metadata = std::move(from.metadata);
   message.client_message_id = std::move(from.client_message_id);
+  message.attachments = std::move(from.attachments);
   return message;
 }
 
@@ -41,17 +57,21 @@ Idempotency idempotency_of(const UserId& user, std::optional<IdempotencyKey> key
 struct RocksDbStore::Impl {
   Impl(const RocksDbOptions& options, Clock& clock_in, IdSource& ids, telemetry::Metrics& metrics)
       : clock(clock_in),
+        sealed_contents(options.sealed_contents),
         instance(ids.next(clock_in.now_ms())),
         operations(metrics),
         database(options),
-        pool(options.reader_threads, options.read_queue_limit),
+        change_sequence(change_log::begin(database, ids.next(clock_in.now_ms()))),
+        pool(options.reader_threads, options.read_queue_limit,
+             "The store has too many reads waiting."),
         writer(database, clock_in, ids, instance,
                {options.write_queue_limit, options.write_queue_bytes}, metrics),
-        sweeper(database, writer, clock_in, options.min_free_disk_bytes, options.sweep_interval,
-                metrics) {}
+        sweeper(database, writer, clock_in, options, metrics) {}
 
   Reader reader(Database::Access access) const {
-    return {database, std::move(access), instance, clock.now_s()};
+    // Where the clock was set back, what had expired does not come back.
+    auto now_ms = std::max(clock.now_ms(), writer.last_commit_ms());
+    return {database, std::move(access), instance, now_ms / 1000};
   }
 
   // `function(const Reader&)`, or nullopt when it needs more than is in memory. Does not block.
@@ -101,6 +121,68 @@ struct RocksDbStore::Impl {
     co_await read(std::move(look));
   }
 
+  // On the pool, never from memory alone.
+  template <class Function>
+  Task<std::invoke_result_t<Function&, const Database&>> look(Function function) {
+    auto job = [this, function = std::move(function)]() mutable {
+      Database::Access access(database, true);
+      return function(database);
+    };
+    co_return co_await pool.run(std::move(job));
+  }
+
+  // Messages of the user's deleted conversations, a piece at a time: nobody else's deletions are
+  // waited for, nor for how fast those may be.
+  Task<Erasures::Left> erase_messages(UserId user) {
+    std::shared_ptr<Purges> left;
+    {
+      std::scoped_lock lock(erasing_mutex);
+      left = std::exchange(erasing[user], nullptr);
+    }
+    auto find = [user, left = std::move(left)](const Database& all) mutable {
+      if (!left) left = std::make_shared<Purges>(purges_of(all, user));
+      auto found = next_messages(all, *left, kErasedMessages);
+      if (found.empty()) left->anybodys = still_there(all, all.derived(), left->anybodys);
+      return std::pair(std::move(left), std::move(found));
+    };
+    auto [purges, messages] = co_await look(std::move(find));
+    auto outcome = purges->anybodys.empty() ? Erasures::Left::kNothing : Erasures::Left::kLater;
+    if (!messages.empty()) {
+      auto operation = submit<EraseMessages>(std::move(messages));
+      co_await operation->wait();
+      outcome = Erasures::Left::kMore;
+    }
+    // Where it has failed, they are looked for again.
+    std::scoped_lock lock(erasing_mutex);
+    erasing[user] = std::move(purges);
+    co_return outcome;
+  }
+
+  std::uint64_t ended_erasures() {
+    std::scoped_lock lock(erasing_mutex);
+    return erasures_ended;
+  }
+
+  // nullopt: one has ended since there were so many, and may be among them.
+  std::optional<std::vector<Erasure>> name_erasures(std::vector<UserId> users,
+                                                    std::uint64_t ended) {
+    std::vector<Erasure> erasures;
+    std::scoped_lock lock(erasing_mutex);
+    if (erasures_ended != ended) return std::nullopt;
+    for (auto& user : users) {
+      auto& name = erasure_names[user];
+      if (name.empty()) name = instance.to_string() + "-" + std::to_string(++erasures_named);
+      erasures.push_back({std::move(user), name});
+    }
+    return erasures;
+  }
+
+  bool is_named(const Erasure& erasure) {
+    std::scoped_lock lock(erasing_mutex);
+    auto found = erasure_names.find(erasure.user);
+    return found != erasure_names.end() && found->second == erasure.name;
+  }
+
   void require_room() const {
     if (sweeper.disk_full()) throw disk_full("less free room than min_free_disk_bytes");
   }
@@ -116,12 +198,21 @@ struct RocksDbStore::Impl {
   }
 
   Clock& clock;
+  const bool sealed_contents;
   const Uuid instance;
   OperationMetrics operations;
   Database database;
-  ReaderPool pool;
+  const Uuid change_sequence;  // before the first write
+  ThreadPool pool;             // for reads that must go to the disk
   Writer writer;
-  Sweeper sweeper;  // last: its thread uses the writer
+  std::mutex erasing_mutex;
+  // What is still to be removed of users without a conversation. Guarded by erasing_mutex.
+  std::map<UserId, std::shared_ptr<Purges>> erasing;
+  // Names of this opening of the store. Guarded by erasing_mutex.
+  std::map<UserId, std::string> erasure_names;
+  std::uint64_t erasures_named = 0;
+  std::uint64_t erasures_ended = 0;  // guarded by erasing_mutex
+  Sweeper sweeper;                   // last: its thread uses the writer
 };
 
 RocksDbStore::RocksDbStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -136,6 +227,12 @@ std::unique_ptr<RocksDbStore> RocksDbStore::open(RocksDbOptions options, Clock& 
 Task<CreatedConversation> RocksDbStore::create_conversation(UserId user,
                                                             NewConversation conversation,
                                                             std::optional<IdempotencyKey> key) {
+  return create_sealed(std::move(user), std::move(conversation), std::move(key), nullptr);
+}
+
+Task<CreatedConversation> RocksDbStore::create_sealed(UserId user, NewConversation conversation,
+                                                      std::optional<IdempotencyKey> key,
+                                                      SealingPointer sealing) {
   OperationTimer timer(impl_->operations.create_conversation);
   auto idempotency = idempotency_of(user, std::move(key));
   if (idempotency && impl_->refuses_writes()) {
@@ -147,7 +244,7 @@ Task<CreatedConversation> RocksDbStore::create_conversation(UserId user,
   }
   impl_->require_room();
   auto operation = impl_->submit<CreateConversation>(std::move(user), std::move(conversation),
-                                                     std::move(idempotency));
+                                                     std::move(idempotency), std::move(sealing));
   co_return co_await operation->wait();
 }
 
@@ -187,6 +284,13 @@ Task<> RocksDbStore::delete_conversation(UserId user, ConversationId id,
 Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId id,
                                                    NewMessage message,
                                                    std::optional<IdempotencyKey> key) {
+  return append_sealed(std::move(user), id, std::move(message), std::move(key), nullptr);
+}
+
+Task<AppendedMessage> RocksDbStore::append_sealed(UserId user, ConversationId id,
+                                                  NewMessage message,
+                                                  std::optional<IdempotencyKey> key,
+                                                  SealingPointer sealing) {
   OperationTimer timer(impl_->operations.append_message);
   if (key && impl_->refuses_writes()) {
     auto earlier = co_await find_appended(user, id, *key);
@@ -199,7 +303,8 @@ Task<AppendedMessage> RocksDbStore::append_message(UserId user, ConversationId i
   auto place = message.place;
   appended.message = to_message(std::move(message));
   auto operation =
-      impl_->submit<AppendMessage>(user, id, appended.message, place, std::move(idempotency));
+      impl_->submit<AppendMessage>(user, id, NewMessageValue(appended.message, std::move(sealing)),
+                                   place, std::move(idempotency));
   auto placed = co_await operation->wait();
   if (placed.replayed) {
     appended.message = std::move(*placed.replayed);
@@ -253,14 +358,20 @@ Task<std::optional<RecentMessages>> RocksDbStore::read_recent(UserId user, Conve
                                                               ContextSettings usual,
                                                               std::optional<TreePlace> up_to) {
   OperationTimer timer(impl_->operations.read_recent);
-  auto look = [user, id, usual, up_to](const Reader& reader) {
-    return reader.recent(user, id, usual, up_to);
+  auto look = [user, id, usual, up_to, sealed = impl_->sealed_contents](const Reader& reader) {
+    return reader.recent(user, id, usual, up_to, sealed);
   };
   co_return co_await impl_->read(std::move(look));
 }
 
 Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
                                            std::optional<IdempotencyKey> key) {
+  return start_sealed(std::move(user), std::move(turn), std::move(key), nullptr);
+}
+
+Task<StartedTurn> RocksDbStore::start_sealed(UserId user, NewTurn turn,
+                                             std::optional<IdempotencyKey> key,
+                                             SealingPointer sealing) {
   OperationTimer timer(impl_->operations.start_turn);
   if (turn.conversation_id.has_value() == turn.new_conversation.has_value()) {
     throw internal_error("a turn needs a conversation, either new or not");
@@ -290,7 +401,8 @@ Task<StartedTurn> RocksDbStore::start_turn(UserId user, NewTurn turn,
   auto idempotency = idempotency_of(user, std::move(key));
   auto operation =
       impl_->submit<StartTurn>(user, turn.conversation_id, std::move(turn.new_conversation),
-                               started.prompt, reply, place, answered, std::move(idempotency));
+                               NewMessageValue(started.prompt, sealing), reply, place, answered,
+                               std::move(idempotency), sealing);
   auto placed = co_await operation->wait();
   started.conversation = std::move(placed.conversation);
   if (placed.replayed_prompt) {
@@ -350,6 +462,86 @@ Task<bool> RocksDbStore::save_partial(UserId user, ConversationId id, Message re
   co_return co_await operation->wait();
 }
 
+Task<bool> RocksDbStore::take(Conversation conversation, std::vector<Message> messages) {
+  OperationTimer timer(impl_->operations.take);
+  impl_->require_room();
+  auto operation = impl_->submit<TakeConversation>(std::move(conversation), std::move(messages));
+  co_return co_await operation->wait();
+}
+
+Task<> RocksDbStore::begin_erasure(UserId user) {
+  auto operation = impl_->submit<BeginErasure>(std::move(user));
+  co_await operation->wait();
+}
+
+Task<std::vector<Erasure>> RocksDbStore::unfinished_erasures() {
+  for (;;) {
+    const auto ended = impl_->ended_erasures();
+    auto job = [](const Database& database) { return erasing_users(database); };
+    auto users = co_await impl_->look(std::move(job));
+    auto erasures = impl_->name_erasures(std::move(users), ended);
+    if (erasures) co_return std::move(*erasures);
+  }
+}
+
+Task<bool> RocksDbStore::claim_erasure(Erasure erasure) {
+  if (!impl_->is_named(erasure)) co_return false;
+  auto job = [user = erasure.user](const Database& database) { return is_erasing(database, user); };
+  co_return co_await impl_->look(std::move(job));
+}
+
+Task<Erasures::Left> RocksDbStore::erase_some(Erasure erasure) {
+  const auto user = erasure.user;
+  bool claimed = co_await claim_erasure(std::move(erasure));
+  if (!claimed) co_return Left::kLater;
+  auto find = [user](const Database& database) {
+    return keys_with(database, database.conversations(), keys::user_prefix(user),
+                     kErasedConversations);
+  };
+  auto conversations = co_await impl_->look(std::move(find));
+  if (!conversations.empty()) {
+    {
+      std::scoped_lock lock(impl_->erasing_mutex);
+      impl_->erasing.erase(user);
+    }
+    auto operation = impl_->submit<EraseConversations>(impl_->database, std::move(conversations));
+    co_await operation->wait();
+    co_return Left::kMore;
+  }
+  auto find_records = [user](const Database& database) {
+    return keys_with(database, database.derived(), keys::idempotency(user, {}), kErasedIdempotency);
+  };
+  auto records = co_await impl_->look(std::move(find_records));
+  if (!records.empty()) {
+    auto operation = impl_->submit<EraseIdempotency>(std::move(records));
+    co_await operation->wait();
+    co_return Left::kMore;
+  }
+  co_return co_await impl_->erase_messages(user);
+}
+
+Task<std::int64_t> RocksDbStore::seal_erasure(Erasure erasure) {
+  auto operation = impl_->submit<SealErasure>(std::move(erasure.user));
+  co_return co_await operation->wait();
+}
+
+Task<> RocksDbStore::end_erasure(Erasure erasure, std::int64_t at_ms) {
+  const auto& user = erasure.user;
+  auto operation = impl_->submit<EndErasure>(user, at_ms);
+  co_await operation->wait();
+  std::scoped_lock lock(impl_->erasing_mutex);
+  impl_->erasing.erase(user);
+  impl_->erasure_names.erase(user);
+  ++impl_->erasures_ended;
+}
+
+Task<std::vector<ErasedUser>> RocksDbStore::erased_users(std::string after) {
+  auto job = [after = std::move(after)](const Database& database) {
+    return store::erased_users(database, after, kErasedUsersPage);
+  };
+  co_return co_await impl_->look(std::move(job));
+}
+
 StoreStats RocksDbStore::stats() {
   return {impl_->writer.conversations(), impl_->writer.messages(), impl_->sweeper.disk_bytes()};
 }
@@ -360,7 +552,16 @@ std::string RocksDbStore::not_ready_reason() {
   return {};
 }
 
+std::unique_ptr<ChangeFeed> RocksDbStore::change_feed() {
+  return std::make_unique<RocksDbChangeFeed>(impl_->database, impl_->writer, impl_->clock,
+                                             impl_->instance, impl_->change_sequence);
+}
+
 void RocksDbStore::sweep_now() { impl_->sweeper.sweep_now(); }
+
+std::unique_ptr<BackupSource> RocksDbStore::backup_source() {
+  return std::make_unique<BackupSource>(impl_->database);
+}
 
 void RocksDbStore::flush_and_compact() {
   auto& database = impl_->database;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "store/rocksdb/change_log.h"
 #include "store/rocksdb/keys.h"
 #include "store/rocksdb/reader.h"
 #include "store/rocksdb/status.h"
@@ -36,7 +37,10 @@ RocksDbTransfer::RocksDbTransfer(const std::string& folder, Open how, const Cloc
     : database_(options_for(folder, how)),
       clock_(clock),
       instance_(ids.next(clock.now_ms())),
-      group_(database_, ids, instance_) {}
+      group_(database_, ids, instance_) {
+  // What is moved in is not kept as a change.
+  if (how == Open::kOrNew) change_log::drop(database_);
+}
 
 Task<std::uint64_t> RocksDbTransfer::estimate() { co_return group_.counters().conversations; }
 
@@ -119,6 +123,8 @@ Task<> RocksDbTransfer::put_conversation(Conversation conversation,
   auto key = keys::conversation(conversation.user_id, conversation.id);
   if (conversations_added_.contains(key) || read(conversation.user_id, conversation.id)) co_return;
   begin_group();
+  // It is not indexed for the retention of a server.
+  group_.remove_derived(keys::kRetention);
   group_bytes_ += details_bytes(conversation);
   // One of this id may have been deleted here.
   group_.remove_derived(keys::purge(conversation.id));

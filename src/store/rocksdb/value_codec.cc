@@ -21,6 +21,7 @@ constexpr std::uint64_t kHasContext = 16;
 constexpr std::uint64_t kHasBranches = 32;
 constexpr std::uint64_t kTipIsLast = 64;
 constexpr std::uint64_t kHasTip = 128;
+constexpr std::uint64_t kTemporary = 256;
 // Bits of context settings: which there are, and what the last one is.
 constexpr std::uint64_t kHasMessages = 1;
 constexpr std::uint64_t kHasTokens = 2;
@@ -28,6 +29,7 @@ constexpr std::uint64_t kHasSummarySetting = 4;
 constexpr std::uint64_t kSummarySetting = 8;
 constexpr std::uint64_t kHasUsage = 1;
 constexpr std::uint64_t kHasOwner = 2;
+constexpr std::uint64_t kHasAttachments = 4;
 
 void put_byte(std::string& out, std::uint8_t value) { out.push_back(static_cast<char>(value)); }
 
@@ -61,6 +63,11 @@ void put_metadata(std::string& out, const Metadata& metadata) {
     put_string(out, name);
     put_string(out, value);
   }
+}
+
+void put_attachments(std::string& out, const Attachments& paths) {
+  put_unsigned(out, paths.size());
+  for (const auto& path : paths) put_string(out, path);
 }
 
 void put_context(std::string& out, const ContextSettings& context) {
@@ -164,6 +171,13 @@ class Decoder {
     return metadata;
   }
 
+  Attachments attachments() {
+    Attachments paths;
+    auto count = unsigned_number();
+    for (std::uint64_t i = 0; i < count; ++i) paths.push_back(string());
+    return paths;
+  }
+
   std::uint32_t small_number() {
     auto value = unsigned_number();
     if (value > UINT32_MAX) fail("has a number that is too large");
@@ -234,6 +248,7 @@ void encode(const ConversationRecord& record, std::string& out) {
   put_unsigned(out, (conversation.pinned ? kPinned : 0) | (conversation.archived ? kArchived : 0) |
                         (conversation.ttl_seconds ? kHasTtl : 0) |
                         (conversation.held_until_s != 0 ? kHeld : 0) |
+                        (conversation.temporary ? kTemporary : 0) |
                         (conversation.context.empty() ? 0 : kHasContext) |
                         (conversation.tree.plain() ? 0 : kHasBranches) | tip_flag(record));
   if (conversation.ttl_seconds) put_signed(out, *conversation.ttl_seconds);
@@ -259,6 +274,7 @@ ConversationRecord decode_conversation(std::string_view value) {
   auto flags = in.unsigned_number();
   conversation.pinned = (flags & kPinned) != 0;
   conversation.archived = (flags & kArchived) != 0;
+  conversation.temporary = (flags & kTemporary) != 0;
   if ((flags & kHasTtl) != 0) conversation.ttl_seconds = in.signed_number();
   if ((flags & kHeld) != 0) conversation.held_until_s = in.signed_number();
   if (in.version() > 1 && (flags & kHasContext) != 0) conversation.context = in.context();
@@ -300,7 +316,8 @@ void encode(const MessageRecord& record, std::string& out) {
   put_byte(out, static_cast<std::uint8_t>(message.role));
   put_byte(out, static_cast<std::uint8_t>(message.status));
   put_byte(out, static_cast<std::uint8_t>(message.finish_reason));
-  put_unsigned(out, (message.usage ? kHasUsage : 0) | (has_owner ? kHasOwner : 0));
+  put_unsigned(out, (message.usage ? kHasUsage : 0) | (has_owner ? kHasOwner : 0) |
+                        (message.attachments.empty() ? 0 : kHasAttachments));
   put_unsigned(out, message.branch);
   put_string(out, message.content);
   put_string(out, message.model);
@@ -314,6 +331,7 @@ void encode(const MessageRecord& record, std::string& out) {
     out.append(record.owner.raw());
     put_signed(out, record.lease_until_s);
   }
+  if (!message.attachments.empty()) put_attachments(out, message.attachments);
 }
 
 void set_timestamp(std::string& encoded_message, std::int64_t timestamp_s) {
@@ -358,6 +376,7 @@ MessageRecord decode_message(std::string_view value) {
     record.owner = in.uuid();
     record.lease_until_s = in.signed_number();
   }
+  if ((flags & kHasAttachments) != 0) message.attachments = in.attachments();
   in.finish();
   return record;
 }

@@ -83,6 +83,13 @@ MessageRecord message_sample() {
   return record;
 }
 
+MessageRecord prompt_sample() {
+  MessageRecord record;
+  record.message.content = "see";
+  record.message.attachments = {"notes/a.txt", "b"};
+  return record;
+}
+
 IdempotencyRecord idempotency_sample() {
   IdempotencyRecord record;
   record.kind = IdempotentKind::kTurn;
@@ -104,6 +111,7 @@ TEST(ValueCodec, EveryRecordRoundTrips) {
   EXPECT_EQ(decode_conversation(encoded(conversation)), conversation);
   EXPECT_EQ(decode_message(encoded(message_sample())), message_sample());
   EXPECT_EQ(decode_message(encoded(MessageRecord{})), MessageRecord{});
+  EXPECT_EQ(decode_message(encoded(prompt_sample())), prompt_sample());
   EXPECT_EQ(decode_idempotency(encoded(idempotency_sample())), idempotency_sample());
   Counters counters{1, 1ULL << 63, 1'700'000'000'000, ConversationId(message_id(1).uuid())};
   EXPECT_EQ(decode_counters(encoded(counters)), counters);
@@ -153,6 +161,13 @@ TEST(ValueCodec, Version1IsReadForEver) {
   // As long as version 1 is what is written.
   EXPECT_EQ(hex(encoded(message_sample())), message);
   EXPECT_EQ(hex(encoded(idempotency_sample())), idempotency);
+}
+
+TEST(ValueCodec, AttachmentsAreReadForEver) {
+  const std::string message =
+      "010000000000000000010000040003736565000000020b6e6f7465732f612e7478740162";
+  EXPECT_EQ(hex(encoded(prompt_sample())), message);
+  EXPECT_EQ(decode_message(unhex(message)), prompt_sample());
 }
 
 TEST(ValueCodec, Version2OfAConversationIsReadForEver) {
@@ -208,6 +223,7 @@ TEST(ValueCodec, WhatIsCutGarbledOrNewerIsRefused) {
   expect_refused_when_damaged(encoded(conversation_sample()), decode_conversation);
   expect_refused_when_damaged(encoded(conversation_sample_2()), decode_conversation);
   expect_refused_when_damaged(encoded(message_sample()), decode_message);
+  expect_refused_when_damaged(encoded(prompt_sample()), decode_message);
   expect_refused_when_damaged(encoded(idempotency_sample()), decode_idempotency);
   expect_refused_when_damaged(encoded(Counters{300, 300, 300, {}}), decode_counters);
   EXPECT_THROW(decode_counters(std::string("\x01") + std::string(20, '\xff')), Error);

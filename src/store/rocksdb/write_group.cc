@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "store/rocksdb/change_log.h"
 #include "store/rocksdb/keys.h"
 #include "store/rocksdb/status.h"
 
@@ -31,6 +32,8 @@ void WriteGroup::begin(std::int64_t now_ms) {
   batch_.Clear();
   messages_.clear();
   idempotency_.clear();
+  purges_.clear();
+  changes_.clear();
   counters_.last_commit_ms = std::max(counters_.last_commit_ms, now_ms);
 }
 
@@ -45,9 +48,16 @@ bool WriteGroup::prepare() {
     put(database_.conversations(), entry->key, scratch_);
   }
   if (batch_.Count() == 0) return false;
+  if (!changes_.empty()) {
+    // RocksDB's own numbers rise with each commit, also from one opening to the next.
+    auto number = database_.db().GetLatestSequenceNumber() + 1;
+    put(database_.derived(), keys::changes(number),
+        change_log::encode(counters_.last_commit_ms, changes_));
+  }
   scratch_.clear();
   encode(counters_, scratch_);
   put(database_.derived(), keys::kCounters, scratch_);
+  if (database_.keeps_changes()) put(database_.derived(), keys::kChangesKept, scratch_);
   std::string time(8, '\0');
   auto now = static_cast<std::uint64_t>(counters_.last_commit_ms);
   for (std::size_t i = 0; i < time.size(); ++i) time[i] = static_cast<char>(now >> (56 - 8 * i));
@@ -78,6 +88,7 @@ ConversationRecord WriteGroup::load(const std::string& key, std::string_view val
   auto record = decode_conversation(value);
   record.conversation.user_id = std::move(parsed->user);
   record.conversation.id = parsed->id;
+  record.conversation.retention_seconds = database_.retention_seconds();
   if (record.details_generation != 0) {
     std::string details;
     if (!read(database_.derived(), keys::details(parsed->id, record.details_generation), details)) {
@@ -117,15 +128,36 @@ ConversationId WriteGroup::next_conversation_id() {
   return ConversationId(id);
 }
 
+bool WriteGroup::is_purged(const ConversationId& id) {
+  auto key = keys::purge(id);
+  if (auto found = purges_.find(key); found != purges_.end()) return found->second;
+  return read(database_.derived(), key, scratch_);
+}
+
+void WriteGroup::forget_purge(const ConversationId& id) {
+  auto key = keys::purge(id);
+  remove_derived(key);
+  purges_[std::move(key)] = false;
+}
+
 ConversationCache::Entry& WriteGroup::add_conversation(const std::string& key,
                                                        ConversationRecord record) {
   // One that was moved in may be older.
   counters_.last_conversation_id = std::max(counters_.last_conversation_id, record.conversation.id);
+  return add_taken(key, std::move(record));
+}
+
+ConversationCache::Entry& WriteGroup::add_taken(const std::string& key, ConversationRecord record) {
   ++counters_.conversations;
-  auto& entry = cache_.insert(key, std::move(record), true);
+  // It may be known that there is none.
+  auto* known = cache_.find(key);
+  auto& entry = known != nullptr ? *known : cache_.insert(key, {}, false);
   cache_.mark_dirty(entry);
+  entry.record = std::move(record);
+  entry.present = true;
   if (details_bytes(entry.record.conversation) != 0) write_details(entry);
   index_expiry(entry);
+  note_change(entry.key);
   return entry;
 }
 
@@ -144,6 +176,12 @@ void WriteGroup::move_expiry(ConversationCache::Entry& entry) {
   if (indexed != 0) remove_derived(keys::expiry(indexed, entry.key));
   indexed = expires ? std::max<std::int64_t>(*expires, 1) : 0;
   if (indexed != 0) put(database_.derived(), keys::expiry(indexed, entry.key), {});
+}
+
+void WriteGroup::note_retention() {
+  std::string value;
+  encode_format(static_cast<std::uint64_t>(retention_seconds().value_or(0)), value);
+  put(database_.derived(), keys::kRetention, value);
 }
 
 void WriteGroup::write_details(ConversationCache::Entry& entry) {
@@ -172,7 +210,21 @@ void WriteGroup::remove_conversation(ConversationCache::Entry& entry) {
   if (record.expiry_indexed_at_s != 0) {
     remove_derived(keys::expiry(record.expiry_indexed_at_s, entry.key));
   }
-  put(database_.derived(), keys::purge(record.conversation.id), {});
+  put_purge(record.conversation.user_id, record.conversation.id);
+  note_change(entry.key);
+}
+
+void WriteGroup::remove_damaged_conversation(const std::string& key) {
+  auto parsed = keys::parse_conversation(key);
+  if (parsed) put_purge(parsed->user, parsed->id);
+  batch_.Delete(database_.conversations(), key);
+  note_change(key);
+}
+
+void WriteGroup::put_purge(const UserId& user, const ConversationId& id) {
+  auto purge = keys::purge(id);
+  put(database_.derived(), purge, user.value());
+  purges_[std::move(purge)] = true;
 }
 
 MessageId WriteGroup::next_message_id(const MessageId& last) {
@@ -209,6 +261,10 @@ void WriteGroup::remove_message(const ConversationId& conversation, const Messag
   auto key = keys::message(conversation, id);
   batch_.Delete(database_.messages(), key);
   messages_[std::move(key)] = std::nullopt;
+}
+
+void WriteGroup::note_change(std::string_view key, const MessageId& message) {
+  if (database_.keeps_changes()) change_log::append(changes_, key, message);
 }
 
 std::optional<IdempotencyRecord> WriteGroup::find_idempotency_even_expired(const std::string& key) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "base/ids.h"
 #include "store/rocksdb/conversation_cache.h"
@@ -38,6 +39,9 @@ class WriteGroup {
   std::int64_t now_s() const { return counters_.last_commit_ms / 1000; }
   const Counters& counters() const { return counters_; }
   const Uuid& instance() const { return instance_; }
+  const std::optional<std::int64_t>& retention_seconds() const {
+    return database_.retention_seconds();
+  }
   std::size_t rows() const { return static_cast<std::size_t>(batch_.Count()); }
 
   // Conversations. `key` is keys::conversation.
@@ -51,14 +55,24 @@ class WriteGroup {
   // Adds a new one; its id was given by next_conversation_id, or by the store that it is moved
   // from.
   ConversationCache::Entry& add_conversation(const std::string& key, ConversationRecord record);
+  // The same, of an id that is not of this store's giving.
+  ConversationCache::Entry& add_taken(const std::string& key, ConversationRecord record);
+  // Whether messages of a deleted conversation with this id are still to be removed.
+  bool is_purged(const ConversationId& id);
+  void forget_purge(const ConversationId& id);
   // To be called before each change, and `index_expiry` after one that may make it expire sooner.
   void change(ConversationCache::Entry& entry) { cache_.mark_dirty(entry); }
   void index_expiry(ConversationCache::Entry& entry);
   // Its entry in the index has come due, but it has been active since.
   void move_expiry(ConversationCache::Entry& entry);
+  // All conversations have been indexed for the retention.
+  void note_retention();
   // System prompt and metadata have changed.
   void write_details(ConversationCache::Entry& entry);
   void remove_conversation(ConversationCache::Entry& entry);
+  // One of which find_even_expired cannot read the record: by its key alone. The counters stay as
+  // they are, and what else its record names stays where it is.
+  void remove_damaged_conversation(const std::string& key);
 
   // Messages. `encoded` stays where it is until the group has ended.
   // Greater than `last`, the greatest so far.
@@ -70,15 +84,28 @@ class WriteGroup {
   void remove_message(const ConversationId& conversation, const MessageId& id);
   void count_messages(std::int64_t by) { counters_.messages += static_cast<std::uint64_t>(by); }
 
+  // Something of this conversation (a nil id) or message is about to be different, for
+  // rocksdb_change_feed.h; `key` is keys::conversation.
+  void note_change(std::string_view key, const MessageId& message = {});
+
   // Idempotency records. `key` is keys::idempotency. An expired one is not found.
   std::optional<IdempotencyRecord> find_idempotency(const std::string& key);
   std::optional<IdempotencyRecord> find_idempotency_even_expired(const std::string& key);
   void put_idempotency(const std::string& key, const IdempotencyRecord& record);
   void remove_idempotency(const std::string& key);
+  // As committed. nullopt: not there.
+  std::optional<std::string> find_derived(std::string_view key) {
+    std::string value;
+    return read(database_.derived(), key, value) ? std::optional(std::move(value)) : std::nullopt;
+  }
+  void put_derived(std::string_view key, std::string_view value) {
+    put(database_.derived(), key, value);
+  }
   void remove_derived(std::string_view key) { batch_.Delete(database_.derived(), slice(key)); }
 
  private:
   static rocksdb::Slice slice(std::string_view view) { return {view.data(), view.size()}; }
+  void put_purge(const UserId& user, const ConversationId& id);
   // False when it is not there.
   bool read(rocksdb::ColumnFamilyHandle* family, std::string_view key, std::string& value);
   ConversationRecord load(const std::string& key, std::string_view value);
@@ -96,6 +123,8 @@ class WriteGroup {
   // Of this group; nullopt: removed.
   std::unordered_map<std::string, std::optional<std::string_view>> messages_;
   std::unordered_map<std::string, std::optional<IdempotencyRecord>> idempotency_;
+  std::unordered_map<std::string, bool> purges_;  // of this group; false: removed
+  std::string changes_;                           // encoded; empty where none are kept
   std::string scratch_;
 };
 

@@ -218,6 +218,7 @@ void Writer::heal() {
 void Writer::publish_counters() {
   conversations_.store(group_.counters().conversations, std::memory_order_relaxed);
   messages_.store(group_.counters().messages, std::memory_order_relaxed);
+  last_commit_ms_.store(group_.counters().last_commit_ms, std::memory_order_relaxed);
   conversations_gauge_.Set(static_cast<double>(conversations()));
   messages_gauge_.Set(static_cast<double>(messages()));
 }

@@ -73,6 +73,8 @@ class Writer {
 
   std::uint64_t conversations() const { return conversations_.load(std::memory_order_relaxed); }
   std::uint64_t messages() const { return messages_.load(std::memory_order_relaxed); }
+  // The time of the last commit, before which none comes, whatever the clock says.
+  std::int64_t last_commit_ms() const { return last_commit_ms_.load(std::memory_order_relaxed); }
 
   // Why commits fail, since one has; empty while they do not.
   std::string broken_reason() const;
@@ -107,6 +109,7 @@ class Writer {
   telemetry::Gauge& messages_gauge_;
   std::atomic<std::uint64_t> conversations_{0};
   std::atomic<std::uint64_t> messages_{0};
+  std::atomic<std::int64_t> last_commit_ms_{0};
 
   std::mutex mutex_;
   std::condition_variable work_;

@@ -33,6 +33,11 @@ void StoreConformance::reopen() {
   store_ = harness_->open();
 }
 
+void StoreConformance::reopen_retaining(std::optional<std::int64_t> seconds) {
+  harness_->retain(seconds);
+  reopen();
+}
+
 Conversation StoreConformance::create(const UserId& user, const std::string& title,
                                       std::optional<std::int64_t> ttl_seconds) {
   NewConversation fresh{title, "", {}, ttl_seconds};
@@ -136,12 +141,14 @@ TEST_P(StoreConformance, AMessageIsReadBackAsItWasAppended) {
   auto conversation = create(alice_);
   advance_s(5);
   NewMessage fresh{Role::kSystem, std::string("nul \0 and é", 12), {{"k", "v"}}, "client-1"};
+  fresh.attachments = {"z/\"é\".txt", "a", std::string(1000, 'p')};
   auto made = run_task(store().append_message(alice_, conversation.id, fresh, std::nullopt));
   EXPECT_FALSE(made.replayed);
   EXPECT_EQ(made.message.role, Role::kSystem);
   EXPECT_EQ(made.message.content, fresh.content);
   EXPECT_EQ(made.message.metadata, fresh.metadata);
   EXPECT_EQ(made.message.client_message_id, "client-1");
+  EXPECT_EQ(made.message.attachments, fresh.attachments);
   EXPECT_EQ(made.message.timestamp_s, clock().now_s());
   EXPECT_EQ(made.message.status, MessageStatus::kComplete);
   EXPECT_EQ(get(conversation, made.message.id), made.message);

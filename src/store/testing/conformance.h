@@ -18,8 +18,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/testing/run_task.h"
+#include "store/erasure.h"
 #include "store/store.h"
-#include "store/testing/run_task.h"
 
 namespace colloquy::store {
 
@@ -33,6 +34,8 @@ class StoreHarness {
   virtual ~StoreHarness() = default;
   // Opens a store on the data that the one before it left. At most one is open at a time.
   virtual std::unique_ptr<Store> open() = 0;
+  // Of the stores that it opens from now on.
+  virtual void retain(std::optional<std::int64_t> seconds) = 0;
   // The clock of every store that it opens.
   virtual ManualClock& clock() = 0;
   // Carries out now what the store does in the background.
@@ -41,6 +44,8 @@ class StoreHarness {
   virtual bool counts_at_once() const { return true; }
   // What it holds right now, where stats() lags behind.
   virtual StoreStats count(Store& store) { return store.stats(); }
+  // Who erases the users of the store that is open.
+  virtual Erasures& erasures(Store& store) { return dynamic_cast<Erasures&>(store); }
 };
 
 struct StoreFactory {
@@ -68,10 +73,12 @@ class StoreConformance : public testing::TestWithParam<StoreFactory> {
  protected:
   void SetUp() override;
   void reopen();
+  void reopen_retaining(std::optional<std::int64_t> seconds);
   Store& store() { return *store_; }
   ManualClock& clock() { return harness_->clock(); }
   void settle() { harness_->settle(*store_); }
   StoreStats stats() { return harness_->count(*store_); }
+  Erasures& erasures() { return harness_->erasures(*store_); }
   bool counts_at_once() const { return harness_->counts_at_once(); }
   // Without what a store may owe while a turn runs.
   Conversation known_at_once(Conversation conversation) const;

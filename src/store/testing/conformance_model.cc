@@ -2,6 +2,7 @@
 #include <random>
 #include <sstream>
 
+#include "base/testing/next_call.h"
 #include "store/testing/conformance.h"
 #include "store/testing/model_store.h"
 
@@ -34,6 +35,7 @@ std::string describe(const Message& m) {
       << ' ' << m.model << ' ' << m.client_message_id;
   if (m.usage) out << ' ' << m.usage->prompt_tokens << '/' << m.usage->completion_tokens;
   for (const auto& [name, value] : m.metadata) out << ' ' << name << '=' << value;
+  for (const auto& path : m.attachments) out << " with " << path;
   if (m.parent) out << " after " << m.parent->to_string();
   return out.str();
 }
@@ -177,6 +179,7 @@ NewMessage Comparison::new_message() {
   message.content = std::string(one_in(3) ? 0 : draw(200), static_cast<char>('a' + draw(26)));
   if (one_in(4)) message.metadata["n"] = std::to_string(draw(1000));
   if (one_in(4)) message.client_message_id = std::to_string(draw(1000));
+  if (one_in(4)) message.attachments.assign(1 + draw(3), "files/" + std::to_string(draw(1000)));
   return message;
 }
 
@@ -433,7 +436,7 @@ void Comparison::step() {
 }
 
 TEST_P(StoreConformance, AgreesWithTheModelOverThousandsOfRandomOperations) {
-  constexpr int kSteps = 6000;
+  constexpr int kSteps = kSanitized ? 2000 : 6000;
   constexpr unsigned kSeed = 20260101;
   std::mt19937 random(kSeed);
   RandomIdSource ids;

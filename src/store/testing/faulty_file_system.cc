@@ -1,9 +1,12 @@
 #include "store/testing/faulty_file_system.h"
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 namespace colloquy::store {
@@ -105,10 +108,12 @@ class FaultyFileSystem::Directory final : public rocksdb::FSDirectory {
 void FaultyFileSystem::fail(Fault fault, std::uint64_t after) {
   std::scoped_lock lock(mutex_);
   fault_ = fault;
+  hanging_ = fault == Fault::kHang;
   fail_from_ = writes_ + after;
 }
 
 void FaultyFileSystem::heal() {
+  hanging_ = false;  // before the lock, which the call that hangs has
   std::scoped_lock lock(mutex_);
   fail_from_ = std::numeric_limits<std::uint64_t>::max();
 }
@@ -125,6 +130,11 @@ void FaultyFileSystem::set_free_space(std::optional<std::uint64_t> bytes) {
 
 IOStatus FaultyFileSystem::count_write() {
   if (writes_++ < fail_from_) return IOStatus::OK();
+  if (fault_ == Fault::kKill) std::raise(SIGKILL);
+  if (fault_ == Fault::kHang) {
+    while (hanging_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return IOStatus::OK();
+  }
   return fault_ == Fault::kNoSpace ? IOStatus::NoSpace("injected: no space left on device")
                                    : IOStatus::IOError("injected: input/output error");
 }
@@ -190,6 +200,7 @@ IOStatus FaultyFileSystem::RenameFile(const std::string& from, const std::string
 IOStatus FaultyFileSystem::DeleteFile(const std::string& name, const IOOptions& options,
                                       IODebugContext* debug) {
   std::scoped_lock lock(mutex_);
+  if (fault_ == Fault::kKill) count_write().PermitUncheckedError();
   auto status = FileSystemWrapper::DeleteFile(name, options, debug);
   if (!status.ok()) return status;
   lengths_.erase(name);

@@ -11,6 +11,7 @@
 
 #include <rocksdb/file_system.h>
 
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -25,7 +26,9 @@ namespace colloquy::store {
 
 class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
  public:
-  enum class Fault : std::uint8_t { kNoSpace, kIoError };
+  // kKill: the process ends as by SIGKILL, at a removal too. kHang: the call, and with it every
+  // other one, does not return until `heal`.
+  enum class Fault : std::uint8_t { kNoSpace, kIoError, kKill, kHang };
 
   FaultyFileSystem() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
   const char* Name() const override { return "FaultyFileSystem"; }
@@ -83,6 +86,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   std::uint64_t fail_from_ = std::numeric_limits<std::uint64_t>::max();
   Fault fault_ = Fault::kNoSpace;
   std::optional<std::uint64_t> free_space_;
+  std::atomic<bool> hanging_{false};
 };
 
 }  // namespace colloquy::store

@@ -95,6 +95,7 @@ ModelStore::Held& ModelStore::add(const UserId& user, NewConversation from) {
   conversation.system_prompt = std::move(from.system_prompt);
   conversation.metadata = std::move(from.metadata);
   conversation.ttl_seconds = from.ttl_seconds;
+  conversation.temporary = from.temporary;
   conversation.context = from.context;
   conversation.created_at_s = clock_.now_s();
   conversation.updated_at_s = clock_.now_s();
@@ -125,6 +126,7 @@ ModelStore::Kept& ModelStore::append(Held& held, NewMessage from) {
   kept.message.content = std::move(from.content);
   kept.message.metadata = std::move(from.metadata);
   kept.message.client_message_id = std::move(from.client_message_id);
+  kept.message.attachments = std::move(from.attachments);
   kept.message.timestamp_s = clock_.now_s();
   held.conversation.updated_at_s = clock_.now_s();
   ++held.conversation.message_count;

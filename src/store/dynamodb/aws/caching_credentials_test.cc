@@ -347,7 +347,7 @@ TEST(CachingLoopsTest, ManyEventLoopsShareOneRenewalOnTheLoopThatIsGiven) {
     threads.emplace_back([&cache, &clock] {
       boost::asio::io_context loop;
       for (int round = 0; round < 100; ++round) {
-        const auto credentials = net::testing::run_task(loop, cache.get());
+        const auto credentials = run_task(loop, cache.get());
         EXPECT_FALSE(credentials.access_key_id.empty());
         if (round % 10 == 9) clock.advance_ms(10'000);
       }

@@ -133,7 +133,7 @@ class RegionTest : public InstanceMetadataTest {
  protected:
   RegionTest() : server(service({})) { use(server); }
   std::string find(std::string given = {}) {
-    return net::testing::run_task(loop, find_region(std::move(given), context()));
+    return run_task(loop, find_region(std::move(given), context()));
   }
   std::string refusal(std::string given = {}) {
     try {

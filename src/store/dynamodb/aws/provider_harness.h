@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "net/testing/run_task.h"
+#include "base/testing/run_task.h"
 #include "net/testing/scripted_server.h"
 #include "store/dynamodb/aws/credentials.h"
 #include "store/dynamodb/aws/environment.h"
@@ -46,7 +46,7 @@ class ProviderTest : public ::testing::Test {
 
   template <class Provider>
   Credentials get(Provider&& provider) {
-    return net::testing::run_task(loop, provider.get());
+    return run_task(loop, provider.get());
   }
 
   struct Failure {

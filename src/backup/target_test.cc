@@ -1,0 +1,274 @@
+// What a target may do to a server that ships into it, and others who use it.
+#include <gmock/gmock.h>
+
+#include "backup/backup_harness.h"
+#include "store/testing/faulty_file_system.h"
+
+namespace colloquy::backup {
+namespace {
+
+using store::FaultyFileSystem;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr std::int64_t kLongEnoughMs = 10'000;  // for the owner to be looked at again
+
+void expect_last_moment(BackupHarness& harness) {
+  auto request = harness.request(std::nullopt);
+  request.lineage = harness.shipper().lineage();
+  auto restored = harness.restore_to(request);
+  EXPECT_TRUE(restored.complete);
+  EXPECT_THAT(restored.problems, IsEmpty());
+  EXPECT_EQ(harness.held_in(request.data), held_by(harness.store()));
+}
+
+ErrorCode code_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return ErrorCode::kInternal;
+}
+
+std::string given_up(BackupHarness& harness) {
+  auto text = harness.metrics().render();
+  auto at = text.find("\ncolloquy_backup_log_given_up_total ");
+  return text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+}
+
+TEST(TargetTest, OneThatIsAwayForAMomentIsWaitedFor) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  harness.write();
+  harness.round();
+  auto lineage = harness.shipper().lineage();
+  auto target = harness.shipper_options().target;
+  std::filesystem::rename(target, target + ".away");
+  harness.write();
+  harness.clock().advance_ms(kLongEnoughMs);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(code_of([&] { harness.round(); }), ErrorCode::kUnavailable);
+    EXPECT_FALSE(std::filesystem::exists(target));
+  }
+  std::filesystem::rename(target + ".away", target);
+  harness.round();
+  EXPECT_EQ(harness.shipper().lineage(), lineage);
+  EXPECT_TRUE(harness.shipper().restorable());
+  expect_last_moment(harness);
+}
+
+TEST(TargetTest, OneThatIsNotThereIsNotMadeForAServer) {
+  BackupHarness harness;
+  harness.shipper_options().makes_target = false;
+  harness.open();
+  EXPECT_EQ(code_of([&] { harness.round(); }), ErrorCode::kUnavailable);
+  EXPECT_FALSE(std::filesystem::exists(harness.shipper_options().target));
+  std::filesystem::create_directory(harness.shipper_options().target);
+  harness.base();
+  expect_last_moment(harness);
+}
+
+TEST(TargetTest, WhatSomebodyRemovedIsBegunAnew) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  harness.write();
+  harness.round();
+  std::filesystem::remove_all(harness.lineage_path());
+  harness.write();
+  harness.clock().advance_ms(kLongEnoughMs);
+  harness.round();
+  EXPECT_FALSE(harness.shipper().restorable());
+  harness.base();
+  EXPECT_TRUE(harness.shipper().restorable());
+  harness.write();
+  harness.round();
+  expect_last_moment(harness);
+}
+
+TEST(TargetTest, AForeignNameIsNobodysMark) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  write_contents(harness.lineage_path() + "/owner-zzz", "");
+  harness.clock().advance_ms(kLongEnoughMs);
+  EXPECT_NO_THROW(harness.round());
+}
+
+TEST(TargetTest, TwoOnOneFolderDoNotMeetWhicheverWayTheyCame) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  std::filesystem::create_directory_symlink(harness.shipper_options().target,
+                                            harness.folder() / "link");
+  auto options = harness.shipper_options();
+  options.target = harness.folder() / "link";
+  ShipperMetrics metrics(harness.metrics());
+  auto source = harness.store().backup_source();
+  Shipper other(*source, store::TargetFiles(), harness.clock(), harness.ids(), metrics, options);
+  EXPECT_EQ(code_of([&] { other.round_with_base(nullptr); }), ErrorCode::kUnavailable);
+  harness.write();
+  harness.clock().advance_ms(kLongEnoughMs);
+  harness.round();
+  expect_last_moment(harness);
+}
+
+TEST(TargetTest, ABaseOfAServerThatIsNoLongerTheOneIsNotRecorded) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  bool taken_over = false;
+  auto take_over = [&](std::uint64_t, std::uint64_t) {
+    if (std::exchange(taken_over, true)) return;
+    LineageFolder(store::TargetFiles(), harness.shipper_options().target,
+                  harness.shipper().lineage())
+        .take_over(harness.clock().now_ms() + 1, harness.ids());
+  };
+  EXPECT_EQ(code_of([&] { harness.shipper().round_with_base(take_over); }), ErrorCode::kConflict);
+  EXPECT_EQ(harness.verified().front().bases, 1U);
+}
+
+// Gives the log up between two bases, and is stopped before the second is whole.
+TEST(TargetTest, ARestartDoesNotForgetThatABaseIsNeeded) {
+  BackupHarness harness;
+  harness.shipper_options().log_limit_bytes = 1;
+  harness.open();
+  harness.base();
+  harness.write();
+  harness.round();
+  for (int i = 0; i < 2; ++i) {
+    harness.write();
+    harness.store().flush_and_compact();
+  }
+  harness.shipper().guard_log();
+  harness.source().stop();
+  harness.round();  // begins a base, which is interrupted
+  harness.write();
+  for (int i = 0; i < 2; ++i) {
+    try {
+      harness.round();
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_FALSE(harness.shipper().restorable());
+  harness.close();
+  harness.open();
+  harness.round();
+  EXPECT_FALSE(harness.shipper().restorable());
+  harness.base();
+  EXPECT_TRUE(harness.shipper().restorable());
+  EXPECT_EQ(harness.verified().front().windows.size(), 2U);
+  expect_last_moment(harness);
+}
+
+TEST(TargetTest, TheLogIsGivenUpBeforeTheDiskIsTooFullForWrites) {
+  BackupHarness harness;
+  auto disk = std::make_shared<FaultyFileSystem>();
+  harness.store_options().file_system = disk;
+  harness.shipper_options().min_free_disk_bytes = 1'000;
+  harness.open();
+  harness.base();
+  harness.write();
+  harness.store().flush_and_compact();
+  EXPECT_GT(harness.source().kept_log_bytes(), 0U);
+  harness.shipper().guard_log();
+  EXPECT_GT(harness.source().kept_log_bytes(), 0U);
+  disk->set_free_space(2'000);
+  harness.shipper().guard_log();
+  EXPECT_EQ(harness.source().kept_log_bytes(), 0U);
+  EXPECT_EQ(given_up(harness), "colloquy_backup_log_given_up_total 1");
+}
+
+TEST(TargetTest, ABackupByHandShortensNoWindow) {
+  BackupHarness harness;
+  harness.shipper_options().keep = std::chrono::hours(1);
+  harness.open();
+  auto take_three = [&] {
+    for (int i = 0; i < 3; ++i) {
+      harness.write(1);
+      harness.base();
+    }
+  };
+  take_three();
+  harness.shipper_options().keep = std::chrono::seconds(1);
+  harness.shipper_options().owns_log = false;
+  harness.begin_backup();
+  take_three();
+  EXPECT_EQ(harness.verified().front().bases, 6U);
+  // The server's own setting is another matter.
+  harness.shipper_options().owns_log = true;
+  harness.begin_backup();
+  take_three();
+  for (int i = 0; i < 8; ++i) harness.round();
+  EXPECT_LE(harness.verified().front().bases, 3U);
+}
+
+TEST(TargetTest, AClockThatWasAheadKeepsNoBaseForEver) {
+  BackupHarness harness;
+  harness.shipper_options().keep = std::chrono::seconds(20);
+  harness.open();
+  const auto now_ms = harness.clock().now_ms();
+  harness.clock().advance_ms(std::int64_t{1'000'000} * 1'000);
+  harness.write();
+  harness.clock().set_ms(now_ms);
+  for (int i = 0; i < 8; ++i) {
+    harness.write();
+    harness.clock().advance_ms(30'000);
+    harness.base();
+  }
+  EXPECT_LE(harness.verified().front().bases, 3U);
+  expect_last_moment(harness);
+}
+
+TEST(TargetTest, WhatAnotherSegmentHoldsWholeGoes) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  for (int i = 0; i < 3; ++i) {
+    harness.write();
+    harness.round();
+  }
+  harness.close();
+  auto first = harness.segment_files().front();
+  auto whole = contents_of(first);
+  auto torn = first.substr(0, first.size() - 24) + "0000000000000000.segment";
+  ASSERT_EQ(torn.size(), first.size());
+  write_contents(torn, whole.substr(0, whole.size() / 2));
+  harness.open();
+  harness.round();
+  EXPECT_FALSE(std::filesystem::exists(torn));
+  EXPECT_TRUE(std::filesystem::exists(first));
+  EXPECT_THAT(harness.verified().front().problems, IsEmpty());
+}
+
+// A database that was set back before its last base, and has grown past it since.
+TEST(TargetTest, ALogIsNotJoinedToABaseOfAnotherHistory) {
+  BackupHarness harness;
+  harness.open();
+  harness.write();
+  harness.close();
+  std::filesystem::copy(harness.folder() / "data", harness.folder() / "snapshot",
+                        std::filesystem::copy_options::recursive);
+  harness.open();
+  harness.write();
+  harness.base();
+  auto lineage = harness.shipper().lineage();
+  auto was = held_by(harness.store());
+  harness.close();
+  std::filesystem::remove_all(harness.folder() / "data");
+  std::filesystem::rename(harness.folder() / "snapshot", harness.folder() / "data");
+  harness.open();
+  harness.write(60);
+  harness.base();
+  EXPECT_NE(harness.shipper().lineage(), lineage);
+  expect_last_moment(harness);
+  auto request = harness.request(std::nullopt);
+  request.lineage = lineage;
+  EXPECT_THAT(harness.restore_to(request).problems, IsEmpty());
+  EXPECT_EQ(harness.held_in(request.data), was);
+}
+
+}  // namespace
+}  // namespace colloquy::backup

@@ -1,0 +1,29 @@
+// Removes everything that stands in a user's folder when an erasure begins, and the folder: also
+// what is no file of ours, such as a link that another program has put there, which goes without
+// being followed. Blocks; thread-safe.
+//
+// First the folder is moved away, by one rename, to ROOT/.colloquy-erased/USER-ERASURE (the user as
+// a SHA-256), and there it is emptied. What is left of it, empty but for a mark, holds that name:
+// so whoever comes late to the same erasure, in another process too, moves nothing away that the
+// user has had since. Such a rest goes with an erasure that comes kRestStays later.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include "base/ids.h"
+#include "files/volume.h"
+
+namespace colloquy::files {
+
+inline constexpr const char* kErasedFolder = ".colloquy-erased";
+inline constexpr std::chrono::hours kRestStays{24};
+
+// At most about so many names at a time. `erasure`: a name that no other erasure has. True when
+// there is nothing left, and that survives the loss of power. Errors: kUnavailable; what is gone by
+// then stays gone.
+bool remove_some_of(const Volume& volume, const UserId& user, const std::string& erasure,
+                    std::size_t most = 1000);
+
+}  // namespace colloquy::files

@@ -1,0 +1,105 @@
+#include "store/rocksdb/target_files.h"
+
+#include <rocksdb/file_system.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "store/rocksdb/status.h"
+
+namespace colloquy::store {
+namespace {
+
+using rocksdb::IOOptions;
+
+rocksdb::IOStatus write_whole(rocksdb::FileSystem& system, const std::string& path,
+                              std::string_view text) {
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  auto status = system.NewWritableFile(path, rocksdb::FileOptions(), &file, nullptr);
+  if (!status.ok()) return status;
+  status = file->Append(rocksdb::Slice(text.data(), text.size()), IOOptions(), nullptr);
+  if (status.ok()) status = file->Fsync(IOOptions(), nullptr);
+  auto closed = file->Close(IOOptions(), nullptr);
+  return status.ok() ? closed : status;
+}
+
+}  // namespace
+
+TargetFiles::TargetFiles(std::shared_ptr<rocksdb::FileSystem> system)
+    : system_(system ? std::move(system) : rocksdb::FileSystem::Default()) {}
+
+std::optional<std::uint64_t> TargetFiles::device(const std::string& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return std::nullopt;
+  return static_cast<std::uint64_t>(found.st_dev);
+}
+
+void TargetFiles::make_folder(const std::string& path) {
+  std::filesystem::path so_far;
+  for (const auto& part : std::filesystem::path(path)) {
+    so_far /= part;
+    if (system_->FileExists(so_far.string(), IOOptions(), nullptr).ok()) continue;
+    check(system_->CreateDirIfMissing(so_far.string(), IOOptions(), nullptr),
+          "making the folder " + so_far.string());
+  }
+}
+
+void TargetFiles::write_new(const std::string& path, std::string_view text) {
+  auto status = write_whole(*system_, path, text);
+  if (status.ok()) {
+    std::unique_ptr<rocksdb::FSDirectory> folder;
+    auto parent = std::filesystem::path(path).parent_path().string();
+    status = system_->NewDirectory(parent, IOOptions(), &folder, nullptr);
+    if (status.ok()) status = folder->Fsync(IOOptions(), nullptr);
+  }
+  if (status.ok()) return;
+  system_->DeleteFile(path, IOOptions(), nullptr).PermitUncheckedError();
+  check(status, "writing " + path);
+}
+
+std::string TargetFiles::read(const std::string& path) const {
+  std::string text;
+  check(rocksdb::ReadFileToString(system_.get(), path, &text), "reading " + path);
+  return text;
+}
+
+std::vector<std::string> TargetFiles::list(const std::string& path) const {
+  std::vector<std::string> names;
+  if (!exists(path)) return names;
+  check(system_->GetChildren(path, IOOptions(), &names, nullptr), "listing " + path);
+  std::erase_if(names, [](const std::string& name) { return name == "." || name == ".."; });
+  return names;
+}
+
+std::size_t TargetFiles::size(const std::string& path) const {
+  std::uint64_t bytes = 0;
+  check(system_->GetFileSize(path, IOOptions(), &bytes, nullptr), "looking at " + path);
+  return bytes;
+}
+
+bool TargetFiles::exists(const std::string& path) const {
+  auto status = system_->FileExists(path, IOOptions(), nullptr);
+  if (!status.IsNotFound()) check(status, "looking for " + path);
+  return status.ok();
+}
+
+void TargetFiles::remove(const std::string& path) {
+  auto status = system_->DeleteFile(path, IOOptions(), nullptr);
+  if (!status.IsNotFound() && !status.IsPathNotFound()) check(status, "removing " + path);
+}
+
+void TargetFiles::remove_folder(const std::string& path) {
+  for (const auto& name : list(path)) {
+    const auto within = path + "/" + name;
+    bool folder = false;
+    auto status = system_->IsDirectory(within, IOOptions(), &folder, nullptr);
+    if (status.IsNotFound() || status.IsPathNotFound()) continue;
+    check(status, "looking at " + within);
+    folder ? remove_folder(within) : remove(within);
+  }
+  auto status = system_->DeleteDir(path, IOOptions(), nullptr);
+  if (!status.IsNotFound() && !status.IsPathNotFound()) check(status, "removing " + path);
+}
+
+}  // namespace colloquy::store
