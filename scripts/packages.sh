@@ -7,7 +7,7 @@ build_packages="g++ cmake ninja-build ccache ca-certificates
 
 test_packages="clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14 libgtest-dev
   libgmock-dev openssl curl procps mount default-jre-headless bsdutils
-  zip unzip"
+  zip unzip jq systemd systemd-container dpkg-dev file debootstrap buildah runc"
 
 bench_packages="wrk"
 
