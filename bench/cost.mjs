@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { FixedModel } from './fixed_model.mjs';
 import { itemBytes, Tables } from './cost_tables.mjs';
-import { costPage } from './cost_page.mjs';
+import { costPage, unitsFile } from './cost_page.mjs';
 import { removeFolder, Server, temporaryFolder } from './processes.mjs';
 
 const kUser = 'cost-user';
@@ -16,6 +16,7 @@ const kLongAnswerBytes = 2000;
 const kEndpoint = process.env.COLLOQUY_TEST_DYNAMODB;
 const kContext = 5;  // messages: the server's default
 const kPage = fileURLToPath(new URL('../docs/cost.md', import.meta.url));
+const kUnits = fileURLToPath(new URL('units.json', import.meta.url));
 
 const { values: flags } = parseArgs({
   options: { fix: { type: 'boolean', default: false }, server: { type: 'string', default: 'build/release/colloquy' } },
@@ -156,7 +157,7 @@ async function measureTurns(of) {
   const key = fresh();
   await of.turn(keyed, { key });
   rows.push({ name: 'its repeat, answered from the tables', units: await of.cost(() => of.turn(keyed, { key })) });
-  rows.push({ name: 'a first turn, which makes its conversation', units: await of.cost(() => of.turn()) });
+  rows.push({ name: 'a first turn, which makes its conversation', units: await of.cost(() => of.turn()), id: 'first-turn' });
   rows.push(await measureLongTurn(of));
   rows.push(...await measureBudgets(of));
   rows.push(...await measureBranches(of));
@@ -213,7 +214,7 @@ async function measureLongTurn(of) {
 
 async function measureOthers(of) {
   const rows = [];
-  const row = async (name, act, options) => rows.push({ name, units: await of.cost(act, options) });
+  const row = async (name, act, options, id) => rows.push({ name, units: await of.cost(act, options), id });
   const message = (bytes) => ({ body: { content: 'x'.repeat(bytes) } });
   const append = (conversation, bytes) => of.call('POST', `/conversations/${conversation}/messages`, message(bytes));
   const long = await of.seed(100);
@@ -222,10 +223,10 @@ async function measureOthers(of) {
   const heavy = await of.seed(100);
   await row('a message of 4,000 bytes appended', () => append(heavy, 4000));
   const twenty = await of.seed(20);
-  await row('a conversation of 20 messages read', () => of.call('GET', `/conversations/${twenty}`));
+  await row('a conversation of 20 messages read', () => of.call('GET', `/conversations/${twenty}`), {}, 'read-20');
   must(rows.at(-1).units.base === 0, 'a read of a conversation that nobody writes to writes nothing');
   for (let i = 0; i < 60; ++i) await of.tables.seed('lister', 16, { promptBytes: 1, answerBytes: 1 });
-  await row('a list of 50 conversations', () => of.call('GET', '/conversations?limit=50', { user: 'lister' }));
+  await row('a list of 50 conversations', () => of.call('GET', '/conversations?limit=50', { user: 'lister' }), {}, 'list-50');
   let title = 0;
   await row('a title changed (`PATCH`)', () => of.call('PATCH', `/conversations/${long}`, { body: { title: `t${++title}` } }));
   await row('a message deleted', (id) => of.call('DELETE', `/conversations/${heavy}/messages/${id}`),
@@ -263,7 +264,8 @@ for (const [i, row] of plain.rows.entries()) {
   must(same(row.units, other.units), `${row.name}: indexes change nothing else: ${JSON.stringify([row.units, other.units])}`);
 }
 const prices = JSON.parse(readFileSync(new URL('prices.json', import.meta.url), 'utf8'));
-const made = costPage({ rows: indexed.rows, sizes: indexed.sizes, prices, promptBytes: kPromptBytes, answerBytes: kAnswerBytes });
+const measured = { rows: indexed.rows, sizes: indexed.sizes, promptBytes: kPromptBytes, answerBytes: kAnswerBytes };
+const made = costPage({ ...measured, prices });
 if (flags.fix) {
   const [begin, end] = ['<!-- cost: begin, made by bench/cost --fix -->', '<!-- cost: end -->'];
   const page = readFileSync(kPage, 'utf8');
@@ -271,6 +273,7 @@ if (flags.fix) {
   const tail = rest?.split(end)[1];
   must(tail !== undefined, 'docs/cost.md has the two marks');
   writeFileSync(kPage, `${head}${begin}\n${made}\n${end}${tail}`);
+  writeFileSync(kUnits, unitsFile({ ...measured, contextMessages: kContext, user: kUser }));
 } else {
   console.log(made);
 }

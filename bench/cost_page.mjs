@@ -5,6 +5,8 @@ const kTurns = 500_000;  // of a million messages
 // Each item that is stored counts so much more, and so does its entry in an index.
 const kItemOverheadBytes = 100;
 const kKeysBytes = 15 + 36 + 10 + 36 + 9 + 6;  // conversation_id, message_id, timestamp
+// Of the index of a user's conversations, beside the user's id.
+const kConversationKeysBytes = 7 + 15 + 36 + 10 + 6;  // user_id's name, conversation_id, created_at
 // Of the system that the source document describes: measured, its own table calls.
 const kSourceWriteUnits = 8;
 
@@ -62,4 +64,31 @@ export function costPage({ rows, sizes, prices, promptBytes, answerBytes }) {
     `$${prices.current.read_request_units_million} for a million read request units. The source document's:\n` +
     `$${prices.source_document.write_request_units_million} and $${prices.source_document.read_request_units_million}.\n\n` +
     `### Storage\n\n${storageTable(sizes, prices.current)}`;
+}
+
+// What `colloquy cost` is built with (src/cost): the units of the page's rows, and what the items weigh.
+export function unitsFile({ rows, sizes, promptBytes, answerBytes, contextMessages, user }) {
+  const [prompt, answer, conversation] = sizes;
+  const request = (id) => {
+    const { base, index, read } = rows.find((row) => row.id === id).units;
+    return { write: base, index_write: index, read };
+  };
+  return `${JSON.stringify({
+    measured_on: new Date().toISOString().slice(0, 10),
+    measured_by: "bench/cost --fix: what the server counted of Amazon's DynamoDB Local",
+    context_messages: contextMessages,
+    prompt: { content_bytes: promptBytes, item_bytes: prompt },
+    answer: { content_bytes: answerBytes, item_bytes: answer },
+    conversation: { item_bytes: conversation },
+    stored_overhead_bytes: kItemOverheadBytes,
+    message_index_bytes: kKeysBytes,
+    conversation_index_bytes: kConversationKeysBytes + user.length,
+    requests: {
+      turn: request('turn-10000'),
+      first_turn: request('first-turn'),
+      turn_of_long_answers: { answer_content_bytes: 2000, ...request('long') },
+      list_of_50_conversations: request('list-50'),
+      conversation_of_20_messages: request('read-20'),
+    },
+  }, null, 2)}\n`;
 }

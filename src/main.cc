@@ -10,6 +10,7 @@
 #include "backup_command.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "cost_command.h"
 #include "keys_command.h"
 #include "migrate_command.h"
 #include "restore_tables_command.h"
@@ -34,6 +35,7 @@ constexpr const char* kHelp =
     "  colloquy backup …     back up the embedded store, while a server runs on it or not\n"
     "  colloquy restore …    make a data folder, or new tables, as the store was at any second\n"
     "  colloquy verify …     prove that a backup can be restored\n"
+    "  colloquy cost …       print what a month on DynamoDB costs\n"
     "  colloquy settings     print every setting as Markdown\n"
     "  colloquy --version    print the version\n"
     "\n"
@@ -85,6 +87,11 @@ int run_verify(const Arguments& arguments) {
   return config ? colloquy::verify_backup(*config, std::cout) : EXIT_SUCCESS;
 }
 
+int run_cost(const Arguments& arguments) {
+  auto config = colloquy::config::parse_cost(arguments, Environment::of_process(), std::cout);
+  return config ? colloquy::print_cost(*config, std::cout) : EXIT_SUCCESS;
+}
+
 int print(const std::string& text) {
   std::cout << text;
   return EXIT_SUCCESS;
@@ -106,6 +113,7 @@ int run(const Arguments& arguments) {
       {"backup", run_backup},
       {"restore", run_restore},
       {"verify", run_verify},
+      {"cost", run_cost},
       {"settings", [](const Arguments&) { return print(colloquy::config::settings_markdown()); }},
       {"--version", [](const Arguments&) { return print("colloquy " COLLOQUY_VERSION "\n"); }},
       {"--help", [](const Arguments&) { return print(kHelp); }},

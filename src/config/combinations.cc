@@ -270,4 +270,16 @@ void check_together(MigrateConfig& config) {
   }
 }
 
+void check_together(const CostConfig& config) {
+  if (config.conversations.value_or(0) > config.messages / 2) {
+    throw ConfigError(config.sources.of("conversations") + " is at most half of " +
+                      config.sources.of("messages") +
+                      ": a conversation begins with a turn, which is two messages");
+  }
+  if (!config.provisioned && config.sources.has("utilization")) {
+    throw ConfigError(config.sources.of("utilization") +
+                      " has no effect without --mode provisioned");
+  }
+}
+
 }  // namespace colloquy::config

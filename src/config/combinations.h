@@ -12,5 +12,6 @@ void check_together(const KeysConfig& config);
 // Also gives both sides of a move the tables that the settings name, where it names none.
 void check_together(MigrateConfig& config);
 void check_together(const RestoreConfig& config);
+void check_together(const CostConfig& config);
 
 }  // namespace colloquy::config

@@ -40,7 +40,8 @@ void refuse_unknown_variables(const Environment& environment) {
                  std::any_of(migrate_settings().begin(), migrate_settings().end(), is_of) ||
                  std::any_of(backup_settings().begin(), backup_settings().end(), is_of) ||
                  std::any_of(restore_settings().begin(), restore_settings().end(), is_of) ||
-                 std::any_of(verify_settings().begin(), verify_settings().end(), is_of);
+                 std::any_of(verify_settings().begin(), verify_settings().end(), is_of) ||
+                 std::any_of(cost_settings().begin(), cost_settings().end(), is_of);
     if (!known) throw ConfigError("the environment variable " + name + " is not a setting");
   }
 }
@@ -273,6 +274,15 @@ std::optional<VerifyConfig> parse_verify(const std::vector<std::string>& argumen
   return config;
 }
 
+std::optional<CostConfig> parse_cost(const std::vector<std::string>& arguments,
+                                     const Environment& environment, std::ostream& out) {
+  Parser<CostConfig> parser("colloquy cost", "Prints what a month on DynamoDB costs.",
+                            cost_settings());
+  auto config = parser.parse(arguments, environment, out);
+  if (config) check_together(*config);
+  return config;
+}
+
 std::optional<TablesCommand> parse_tables(const std::vector<std::string>& arguments,
                                           const Environment& environment, std::ostream& out) {
   using Action = TablesCommand::Action;
@@ -326,6 +336,7 @@ std::string settings_markdown() {
   append_table(out, backup_settings());
   append_table(out, restore_settings());
   append_table(out, verify_settings());
+  append_table(out, cost_settings());
   return out;
 }
 

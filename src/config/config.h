@@ -243,6 +243,29 @@ struct VerifyConfig {
   Sources sources;
 };
 
+// What `colloquy cost` needs.
+struct CostConfig {
+  std::size_t users = 0;
+  std::size_t messages = 0;  // of each user a month
+  std::optional<std::size_t>
+      conversations;  // that each begins a month; nullopt: one for ten messages
+  std::size_t opens = 0;
+  std::size_t prompt_bytes = 0;
+  std::size_t answer_bytes = 0;
+  std::size_t context_messages = 0;
+  std::chrono::milliseconds retention{};  // 0: for good
+  bool provisioned = false;
+  std::size_t utilization_percent = 0;
+  std::size_t files_gib = 0;
+  std::size_t snapshots_gib = 0;
+  bool pitr = true;
+  bool secondary_indexes = true;
+  std::string prices;  // empty: those that the program was built with
+  bool json = false;
+
+  Sources sources;
+};
+
 // A setting is unknown or invalid; what() names it, in one line for a person.
 class ConfigError : public std::runtime_error {
  public:
@@ -268,6 +291,7 @@ const std::vector<Setting<MigrateConfig>>& migrate_settings();
 const std::vector<Setting<BackupConfig>>& backup_settings();
 const std::vector<Setting<RestoreConfig>>& restore_settings();
 const std::vector<Setting<VerifyConfig>>& verify_settings();
+const std::vector<Setting<CostConfig>>& cost_settings();
 
 // The name of the environment variable of a setting.
 std::string environment_name(std::string_view setting);
@@ -295,6 +319,8 @@ std::optional<RestoreConfig> parse_restore(const std::vector<std::string>& argum
                                            const Environment& environment, std::ostream& out);
 std::optional<VerifyConfig> parse_verify(const std::vector<std::string>& arguments,
                                          const Environment& environment, std::ostream& out);
+std::optional<CostConfig> parse_cost(const std::vector<std::string>& arguments,
+                                     const Environment& environment, std::ostream& out);
 
 // The first argument is what to do; the rest are settings.
 struct TablesCommand {

@@ -24,6 +24,7 @@ const kPages = onDynamoDb ? [{ page: 'docs/dynamodb.md' }] : [
   { page: 'docs/api.md', running: true },
   { page: 'docs/exchange.md', running: true },
   { page: 'docs/backup.md' },
+  { page: 'docs/cost.md' },
   { page: 'docs/encryption.md' },
   { page: 'docs/operations.md', running: true },
 ];
