@@ -48,6 +48,7 @@ TEST(Report, SaysNothingOfADocumentThatHasNoPrices) {
 TEST(Report, NamesTheMonths) {
   auto kept = load();
   EXPECT_THAT(text_of(kept, built_in_prices()), HasSubstr("total, month 9 and later"));
+  EXPECT_THAT(text_of(kept, built_in_prices()), Not(HasSubstr("month 1 and later")));
   kept.retention_days = 0;
   auto text = text_of(kept, built_in_prices());
   EXPECT_THAT(text, HasSubstr("total, month 12 "));
