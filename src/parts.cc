@@ -12,7 +12,7 @@
 
 #include "auth/jwks.h"
 #include "base/error.h"
-#include "files/file_system.h"
+#include "base/file_system.h"
 #include "http/tls_context.h"
 #include "llm/demo/demo_provider.h"
 #include "llm/openai/openai_provider.h"
@@ -125,8 +125,8 @@ std::unique_ptr<files::UserFiles> open_files_in(const std::string& folder,
   for_setting(config.sources.of("files") + " \"" + folder + "\"", [&] {
     std::filesystem::create_directories(folder);
     options.min_free_bytes = config.files_min_free_bytes + kept_for_store(folder, config);
-    opened = std::make_unique<files::UserFiles>(std::move(options), files::linux_file_system(),
-                                                clock, metrics);
+    opened =
+        std::make_unique<files::UserFiles>(std::move(options), linux_file_system(), clock, metrics);
   });
   return opened;
 }

@@ -12,8 +12,9 @@ std::error_code last_error() { return {errno, std::generic_category()}; }
 
 }  // namespace
 
-FileDescriptor::~FileDescriptor() {
+void FileDescriptor::close() {
   if (is_open()) ::close(number_);
+  number_ = -1;
 }
 
 std::error_code write_all(const FileDescriptor& file, std::string_view text) {

@@ -39,9 +39,9 @@ std::vector<std::string> names_in(FileSystem& system, int folder) {
 
 Drafts::Drafts(FileSystem& system, int root, const std::string& unique)
     : system_(system), unique_(unique), machine_(this_machine()) {
-  const int made = system_.make_folder(root, kDraftsFolder);
+  const int made = system_.make_folder(root, kDraftsFolder, kFolderMode);
   if (made < 0 && made != -EEXIST) throw error_of(-made, "the folder of uploads cannot be made");
-  all_ = Descriptor(system_.open(root, kDraftsFolder, kFolderFlags, 0));
+  all_ = FileDescriptor(system_.open(root, kDraftsFolder, kFolderFlags, 0));
   if (!all_.is_open()) throw error_of(all_.error(), "the folder of uploads cannot be opened");
   require_case(root);
   const std::scoped_lock lock(mutex_);
@@ -101,15 +101,15 @@ void Drafts::remove(const DraftsFolder& folder) {
 std::shared_ptr<const DraftsFolder> Drafts::take_folder(const std::string& name) {
   auto taken = std::make_shared<DraftsFolder>();
   taken->name = name;
-  const int made = system_.make_folder(all_.number(), name);
+  const int made = system_.make_folder(all_.number(), name, kFolderMode);
   if (made == -EEXIST) return nullptr;
   if (made < 0) throw error_of(-made, "a folder of uploads cannot be made");
   auto& folder = taken->folder;
-  folder = Descriptor(system_.open(all_.number(), name, kFolderFlags, 0));
+  folder = FileDescriptor(system_.open(all_.number(), name, kFolderFlags, 0));
   if (folder.error() == ENOENT) return nullptr;
   if (!folder.is_open()) throw error_of(folder.error(), "a folder of uploads cannot be opened");
   auto& lock = taken->lock;
-  lock = Descriptor(system_.open(folder.number(), kLock, O_RDWR | O_CREAT | O_EXCL, kFileMode));
+  lock = FileDescriptor(system_.open(folder.number(), kLock, O_RDWR | O_CREAT | O_EXCL, kFileMode));
   if (lock.error() == ENOENT) return nullptr;
   if (!lock.is_open()) throw error_of(lock.error(), "a lock of uploads cannot be made");
   const int locked = system_.lock(lock.number());
@@ -153,9 +153,9 @@ bool Drafts::is_left(int folder, const std::string& name, std::int64_t now_s) co
 
 // Whatever goes wrong, it stays for the next time.
 std::uint64_t Drafts::sweep_folder(const std::string& name, std::int64_t now_s) {
-  const Descriptor folder(system_.open(all_.number(), name, kFolderFlags, 0));
+  const FileDescriptor folder(system_.open(all_.number(), name, kFolderFlags, 0));
   if (!folder.is_open()) return 0;
-  const Descriptor lock(system_.open(folder.number(), kLock, O_RDWR | O_NONBLOCK, 0));
+  const FileDescriptor lock(system_.open(folder.number(), kLock, O_RDWR | O_NONBLOCK, 0));
   if (lock.is_open() && system_.lock(lock.number()) < 0) return 0;
   const bool certain = lock.is_open() && is_of_this_machine(lock.number());
   std::uint64_t swept = 0;
@@ -178,8 +178,8 @@ std::uint64_t Drafts::sweep_folder(const std::string& name, std::int64_t now_s) 
 Draft::Draft(std::shared_ptr<Drafts> drafts)
     : drafts_(std::move(drafts)), folder_(drafts_->own()), name_(std::to_string(drafts_->next_++)) {
   const auto open = [this] {
-    return Descriptor(drafts_->system_.open(folder_->folder.number(), name_,
-                                            O_RDWR | O_CREAT | O_EXCL, kFileMode));
+    return FileDescriptor(drafts_->system_.open(folder_->folder.number(), name_,
+                                                O_RDWR | O_CREAT | O_EXCL, kFileMode));
   };
   file_ = open();
   if (file_.error() == ENOENT) {

@@ -19,11 +19,13 @@
 #include <string>
 #include <string_view>
 
-#include "files/file_system.h"
+#include "base/file_descriptor.h"
+#include "base/file_system.h"
 
 namespace colloquy::files {
 
 inline constexpr const char* kDraftsFolder = ".colloquy-uploads";
+inline constexpr unsigned kFolderMode = 0777;  // less what the process's umask takes
 
 inline constexpr std::chrono::hours kLeftAfter{1};
 
@@ -32,8 +34,8 @@ class Drafts;
 // That of a process.
 struct DraftsFolder {
   std::string name;
-  Descriptor folder;
-  Descriptor lock;
+  FileDescriptor folder;
+  FileDescriptor lock;
 };
 
 // One of them. Gone at the end unless it was moved away. For one thread at a time.
@@ -60,7 +62,7 @@ class Draft {
   std::shared_ptr<Drafts> drafts_;
   std::shared_ptr<const DraftsFolder> folder_;
   std::string name_;
-  Descriptor file_;
+  FileDescriptor file_;
   std::uint64_t bytes_ = 0;
   std::uint64_t writing_out_ = 0;  // of them
   bool moved_ = false;
@@ -96,7 +98,7 @@ class Drafts {
   FileSystem& system_;
   const std::string unique_;
   const std::string machine_;
-  Descriptor all_;  // the folder of folders
+  FileDescriptor all_;  // the folder of folders
   std::atomic<std::uint64_t> next_{0};
   std::mutex mutex_;
   // Guarded by mutex_.

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "files/failing_file_system_harness.h"
+#include "base/testing/failing_file_system.h"
 #include "files/removal.h"
 #include "files/usage.h"
 #include "files/volume.h"

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "files/failure.h"
 #include "files/names.h"
 
@@ -26,7 +27,7 @@ class Walk {
         limit_(request.limit) {}
 
   ListPage run(const Volume& volume, const UserId& user) {
-    const Descriptor folder = volume.open_folder_of(user);
+    const FileDescriptor folder = volume.open_folder_of(user);
     if (folder.is_open()) {
       walk(folder.number(), "", 0);
     } else if (!means_missing(folder.error())) {
@@ -110,7 +111,7 @@ class Walk {
       return false;
     }
     const std::string name = key.substr(path.size(), key.size() - path.size() - 1);
-    const Descriptor inner(system_.open(folder, name, O_RDONLY | O_DIRECTORY, 0));
+    const FileDescriptor inner(system_.open(folder, name, O_RDONLY | O_DIRECTORY, 0));
     if (means_missing(inner.error())) return true;
     if (!inner.is_open()) throw error_of(inner.error(), "a folder cannot be opened");
     return walk(inner.number(), key, depth + 1);

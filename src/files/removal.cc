@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "base/sha256.h"
 #include "base/text.h"
 #include "files/failure.h"
@@ -49,7 +50,7 @@ class Removal {
     if (removed == 0 || removed == -ENOENT) return true;
     // Linux says EISDIR of a folder, POSIX EPERM.
     if (removed != -EISDIR && removed != -EPERM) throw error_of(-removed, "a file cannot go");
-    const Descriptor inner(system_.open(folder, name, kFolderFlags, 0));
+    const FileDescriptor inner(system_.open(folder, name, kFolderFlags, 0));
     if (!inner.is_open()) {
       if (inner.error() == ENOENT) return true;
       throw error_of(inner.error(), "a folder cannot be opened");
@@ -83,9 +84,9 @@ class Erased {
         root_(volume.root()),
         user_(user),
         prefix_(to_hex(bytes_of(sha256({user.value()}))) + "-") {
-    const int made = system_.make_folder(root_, kErasedFolder);
+    const int made = system_.make_folder(root_, kErasedFolder, kFolderMode);
     if (made < 0 && made != -EEXIST) throw error_of(-made, "a folder cannot be made");
-    folder_ = Descriptor(system_.open(root_, kErasedFolder, kFolderFlags, 0));
+    folder_ = FileDescriptor(system_.open(root_, kErasedFolder, kFolderFlags, 0));
     if (!folder_.is_open()) throw error_of(folder_.error(), "a folder cannot be opened");
   }
 
@@ -107,9 +108,9 @@ class Erased {
     // Not a link, nor what else somebody may have put in the place of the user's folder.
     const bool is_there = system_.stat_name(folder_.number(), name, found) >= 0;
     if (is_there && !S_ISDIR(found.st_mode)) check(system_.remove(folder_.number(), name));
-    check(system_.make_folder(folder_.number(), name));
-    const Descriptor own = open(name);
-    check(system_.make_folder(own.number(), kMark));
+    check(system_.make_folder(folder_.number(), name, kFolderMode));
+    const FileDescriptor own = open(name);
+    check(system_.make_folder(own.number(), kMark, kFolderMode));
     sync(folder_.number());
     sync(root_);
   }
@@ -122,7 +123,7 @@ class Erased {
         if (is_old(name)) old.push_back(name);
         continue;
       }
-      const Descriptor folder = open(name);
+      const FileDescriptor folder = open(name);
       if (!removal.empty(folder.number(), 0, kMark)) return false;
       sync(folder.number());
     }
@@ -148,8 +149,8 @@ class Erased {
     const int synced = system_.sync(folder);
     if (synced < 0) throw error_of(-synced, "a folder cannot be synced");
   }
-  Descriptor open(const std::string& name) {
-    Descriptor folder(system_.open(folder_.number(), name, kFolderFlags, 0));
+  FileDescriptor open(const std::string& name) {
+    FileDescriptor folder(system_.open(folder_.number(), name, kFolderFlags, 0));
     if (!folder.is_open()) throw error_of(folder.error(), "a folder cannot be opened");
     return folder;
   }
@@ -174,7 +175,7 @@ class Erased {
   const int root_;
   const UserId& user_;
   const std::string prefix_;
-  Descriptor folder_;
+  FileDescriptor folder_;
 };
 
 }  // namespace

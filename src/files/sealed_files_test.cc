@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/testing/failing_file_system.h"
 #include "base/testing/run_task.h"
-#include "files/failing_file_system_harness.h"
 #include "files/sealed_file.h"
 #include "files/user_files.h"
 #include "keyring/folder_key_storage.h"

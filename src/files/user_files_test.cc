@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/testing/failing_file_system.h"
 #include "base/testing/run_task.h"
-#include "files/failing_file_system_harness.h"
 #include "store/testing/temporary_folder.h"
 
 namespace colloquy::files {

@@ -42,9 +42,9 @@ std::string folder_part(const std::string& path) {
 
 std::string name_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-Descriptor open_root(FileSystem& system, const std::string& root) {
+FileDescriptor open_root(FileSystem& system, const std::string& root) {
   // Where the operator's folder is, links and all, is the operator's affair.
-  Descriptor found(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  FileDescriptor found(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!found.is_open()) {
     throw Error(ErrorCode::kInvalid, "cannot be opened: " + std::generic_category().message(errno));
   }
@@ -54,7 +54,7 @@ Descriptor open_root(FileSystem& system, const std::string& root) {
     throw Error(ErrorCode::kInvalid, "cannot be used: " + std::generic_category().message(-result));
   }
   // It may be new. Where it stands need not be readable, such as above a mount point.
-  const Descriptor above(::openat(found.number(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor above(::openat(found.number(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (above.is_open()) system.sync(above.number());
   return found;
 }
@@ -66,13 +66,13 @@ Error moved_meanwhile() { return unavailable("The file's folder is being removed
 // The folder of a file that is to be, and those that were made on the way to it.
 struct Volume::Parents {
   struct Made {
-    Descriptor above;
+    FileDescriptor above;
     std::string name;
     std::string key;  // in unsynced_
   };
-  std::vector<Made> made;           // the outermost first
-  std::vector<Descriptor> to_sync;  // those above folders that others have made
-  Descriptor folder;
+  std::vector<Made> made;               // the outermost first
+  std::vector<FileDescriptor> to_sync;  // those above folders that others have made
+  FileDescriptor folder;
   std::uint64_t made_within = 0;  // without the user's own
 };
 
@@ -81,14 +81,14 @@ Volume::Volume(FileSystem& system, const std::string& root, const std::string& u
       root_(open_root(system, root)),
       drafts_(std::make_shared<Drafts>(system, root_.number(), unique)) {}
 
-Descriptor Volume::open_folder_of(const UserId& user) const {
-  return Descriptor(system_.open(root_.number(), folder_of(user), kFolderFlags, 0));
+FileDescriptor Volume::open_folder_of(const UserId& user) const {
+  return FileDescriptor(system_.open(root_.number(), folder_of(user), kFolderFlags, 0));
 }
 
-Descriptor Volume::open_in(const UserId& user, const std::string& path, int flags) const {
-  Descriptor folder(system_.open(root_.number(), folder_of(user), O_PATH | O_DIRECTORY, 0));
+FileDescriptor Volume::open_in(const UserId& user, const std::string& path, int flags) const {
+  FileDescriptor folder(system_.open(root_.number(), folder_of(user), O_PATH | O_DIRECTORY, 0));
   if (!folder.is_open()) return folder;
-  return Descriptor(system_.open(folder.number(), path.empty() ? "." : path, flags, 0));
+  return FileDescriptor(system_.open(folder.number(), path.empty() ? "." : path, flags, 0));
 }
 
 std::mutex& Volume::lock_of(const UserId& user, const std::string& path) {
@@ -97,7 +97,7 @@ std::mutex& Volume::lock_of(const UserId& user, const std::string& path) {
 
 std::optional<FileInfo> Volume::info(const UserId& user, const std::string& path) const {
   // O_PATH opens nothing of a device's or a FIFO's.
-  const Descriptor file = open_in(user, path, O_PATH | O_NOFOLLOW);
+  const FileDescriptor file = open_in(user, path, O_PATH | O_NOFOLLOW);
   if (means_missing(file.error())) return std::nullopt;
   if (!file.is_open()) throw error_of(file.error(), "a file cannot be looked at");
   struct stat found {};
@@ -170,12 +170,12 @@ std::optional<FileInfo> Volume::look(int folder, const std::string& name, const 
 
 std::uint64_t Volume::check_way(const UserId& user, const std::string& path) const {
   const auto names = names_of(path);
-  Descriptor folder = open_folder_of(user);
+  FileDescriptor folder = open_folder_of(user);
   // The last name is the file's.
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (folder.error() == ENOENT) return names.size() - 1 - (i > 0 ? i - 1 : 0);
     if (!folder.is_open()) throw on_the_way(folder.error());
-    folder = Descriptor(system_.open(folder.number(), names[i], kFolderFlags, 0));
+    folder = FileDescriptor(system_.open(folder.number(), names[i], kFolderFlags, 0));
   }
   if (folder.is_open()) throw in_the_way();
   if (means_bad_name(folder.error())) throw on_the_way(folder.error());
@@ -201,10 +201,10 @@ bool Volume::is_unsynced(int above, const std::string& name) {
 }
 
 // ENOENT where what it was to be in has gone.
-Descriptor Volume::open_or_make(int above, const std::string& name, Parents& parents) {
-  Descriptor folder(system_.open(above, name, kFolderFlags, 0));
+FileDescriptor Volume::open_or_make(int above, const std::string& name, Parents& parents) {
+  FileDescriptor folder(system_.open(above, name, kFolderFlags, 0));
   if (folder.error() == ENOENT) {
-    Parents::Made made{Descriptor(system_.open(above, ".", kFolderFlags, 0)), name, ""};
+    Parents::Made made{FileDescriptor(system_.open(above, ".", kFolderFlags, 0)), name, ""};
     if (made.above.error() == ENOENT) return folder;
     if (!made.above.is_open()) throw error_of(made.above.error(), "a folder cannot be opened");
     made.key = key_of(above, name);
@@ -213,13 +213,13 @@ Descriptor Volume::open_or_make(int above, const std::string& name, Parents& par
       const std::scoped_lock lock(unsynced_mutex_);
       unsynced_.insert(made.key);
     }
-    const int result = system_.make_folder(above, name);
+    const int result = system_.make_folder(above, name, kFolderMode);
     parents.made.push_back(std::move(made));
     if (result < 0) forget_last(parents);
     if (result < 0 && result != -EEXIST && result != -ENOENT) {
       throw error_of_writing(-result, "a folder cannot be made");
     }
-    folder = Descriptor(system_.open(above, name, kFolderFlags, 0));
+    folder = FileDescriptor(system_.open(above, name, kFolderFlags, 0));
     if (result >= 0) return folder;
   }
   if (folder.is_open() && is_unsynced(above, name)) {
@@ -241,12 +241,12 @@ void Volume::forget_last(Parents& parents) {
 bool Volume::make_parents(const UserId& user, const std::vector<std::string>& names,
                           Parents& parents) {
   parents.to_sync.clear();
-  parents.folder = Descriptor();
+  parents.folder = FileDescriptor();
   std::string name = folder_of(user);
   for (std::size_t i = 0;; ++i) {
     const int above = i == 0 ? root_.number() : parents.folder.number();
     const auto made_before = parents.made.size();
-    Descriptor next = open_or_make(above, name, parents);
+    FileDescriptor next = open_or_make(above, name, parents);
     if (i > 0) parents.made_within += parents.made.size() - made_before;
     if (next.error() == ENOENT) return false;
     if (!next.is_open()) throw on_the_way(next.error());
@@ -344,7 +344,7 @@ Use Volume::remove(const UserId& user, const std::string& path, const Preconditi
   Use freed;
   {
     const std::scoped_lock lock(lock_of(user, path));
-    const Descriptor folder = open_in(user, folder_part(path), kFolderFlags);
+    const FileDescriptor folder = open_in(user, folder_part(path), kFolderFlags);
     if (!folder.is_open() && !means_missing(folder.error())) {
       throw error_of(folder.error(), "a folder cannot be opened");
     }
@@ -370,7 +370,7 @@ Use Volume::remove(const UserId& user, const std::string& path, const Preconditi
 std::uint64_t Volume::remove_empty(const UserId& user, const std::string& path) const {
   std::uint64_t count = 0;
   for (std::string folder = folder_part(path); !folder.empty(); folder = folder_part(folder)) {
-    const Descriptor above = open_in(user, folder_part(folder), kFolderFlags);
+    const FileDescriptor above = open_in(user, folder_part(folder), kFolderFlags);
     if (!above.is_open()) continue;
     const int removed = system_.remove_folder(above.number(), name_part(folder));
     if (removed < 0 && removed != -ENOENT) break;
@@ -395,7 +395,7 @@ void measure_folder(FileSystem& system, int folder, unsigned depth, Use& use) {
   if (read < 0 && !means_missing(-read)) throw error_of(-read, "a folder cannot be read");
   if (depth == kDepthMost) return;
   for (const auto& name : folders) {
-    const Descriptor inner(system.open(folder, name, kFolderFlags, 0));
+    const FileDescriptor inner(system.open(folder, name, kFolderFlags, 0));
     if (inner.is_open()) measure_folder(system, inner.number(), depth + 1, use);
   }
 }
@@ -404,7 +404,7 @@ void measure_folder(FileSystem& system, int folder, unsigned depth, Use& use) {
 
 Use Volume::measure(const UserId& user) const {
   Use use;
-  const Descriptor folder = open_folder_of(user);
+  const FileDescriptor folder = open_folder_of(user);
   if (means_missing(folder.error())) return use;
   if (!folder.is_open()) throw error_of(folder.error(), "a folder cannot be opened");
   measure_folder(system_, folder.number(), 0, use);

@@ -22,15 +22,16 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/file_descriptor.h"
+#include "base/file_system.h"
 #include "base/ids.h"
 #include "files/drafts.h"
 #include "files/file_info.h"
-#include "files/file_system.h"
 
 namespace colloquy::files {
 
 struct OpenFile {
-  Descriptor file;
+  FileDescriptor file;
   FileInfo info;
   std::int64_t modified_ns = 0;  // what its tag has beyond the second
 };
@@ -89,14 +90,14 @@ class Volume {
 
   FileSystem& system() const { return system_; }
   // ENOENT where the user has none.
-  Descriptor open_folder_of(const UserId& user) const;
+  FileDescriptor open_folder_of(const UserId& user) const;
   int root() const { return root_.number(); }
 
  private:
   struct Parents;
-  Descriptor open_in(const UserId& user, const std::string& path, int flags) const;
+  FileDescriptor open_in(const UserId& user, const std::string& path, int flags) const;
   bool make_parents(const UserId& user, const std::vector<std::string>& names, Parents& parents);
-  Descriptor open_or_make(int above, const std::string& name, Parents& parents);
+  FileDescriptor open_or_make(int above, const std::string& name, Parents& parents);
   void forget_last(Parents& parents);
   void give_up(Parents& parents);
   std::optional<FileInfo> look(int folder, const std::string& name, const std::string& path,
@@ -110,7 +111,7 @@ class Volume {
   bool is_unsynced(int above, const std::string& name);
 
   FileSystem& system_;
-  Descriptor root_;
+  FileDescriptor root_;
   std::shared_ptr<Drafts> drafts_;
   std::array<std::mutex, 256> locks_;  // of paths, by their hash
   std::mutex unsynced_mutex_;

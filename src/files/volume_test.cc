@@ -14,7 +14,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "files/failing_file_system_harness.h"
+#include "base/file_descriptor.h"
+#include "base/testing/failing_file_system.h"
 #include "files/listing.h"
 #include "store/testing/temporary_folder.h"
 
@@ -60,9 +61,9 @@ class OddFileSystem final : public FailingFileSystem {
     if (path.find(':') != std::string::npos) return -EINVAL;
     return FailingFileSystem::open(folder, path, flags, mode);
   }
-  int make_folder(int folder, const std::string& name) override {
+  int make_folder(int folder, const std::string& name, unsigned mode) override {
     if (name.find("forbidden") != std::string::npos) return -EACCES;
-    return FailingFileSystem::make_folder(folder, name);
+    return FailingFileSystem::make_folder(folder, name, mode);
   }
   int remove(int folder, const std::string& name) override {
     if (name.find("immutable") != std::string::npos) return -EPERM;
@@ -237,10 +238,11 @@ TEST(LinuxFileSystem, OpensNothingOutsideOfTheFolder) {
   std::ofstream(root.path() / "out") << "x";
   fs::create_symlink("../out", root.path() / "in" / "link");
   auto& system = linux_file_system();
-  const Descriptor folder(::open((root.path() / "in").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor folder(
+      ::open((root.path() / "in").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   ASSERT_TRUE(folder.is_open());
   const auto error_at = [&](const std::string& path) {
-    return Descriptor(system.open(folder.number(), path, O_RDONLY, 0)).error();
+    return FileDescriptor(system.open(folder.number(), path, O_RDONLY, 0)).error();
   };
   EXPECT_EQ(error_at("../out"), EXDEV);
   EXPECT_EQ(error_at("deeper/../../out"), EXDEV);

@@ -2,22 +2,30 @@
 // is written beside its place, synced and moved there; a lock keeps the processes that write apart.
 // Where the folder is not there any more, or is another one than when id() was asked (a volume that
 // was unmounted), nobody is without a key: it is kUnavailable.
+//
+// Whatever it answers survives the loss of power: a key that it tells of, and that one is gone.
+// After an error what was to be done may be done or not, and may be tried again.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 #include <string>
 
+#include "base/file_system.h"
 #include "base/thread_pool.h"
 #include "keyring/key_storage.h"
 
 namespace colloquy::keyring {
 
+class KeyFolder;
+
 class FolderKeyStorage final : public KeyStorage {
  public:
-  // The folder is made where it is missing, for this user of the system alone. Throws
-  // Error(kInvalid) where it cannot be used.
-  explicit FolderKeyStorage(const std::filesystem::path& folder);
+  // The folder is made where it is missing, for this user of the system alone. `system` outlives
+  // this. Throws Error(kInvalid) where it cannot be used.
+  explicit FolderKeyStorage(const std::filesystem::path& folder,
+                            FileSystem& system = linux_file_system());
+  ~FolderKeyStorage() override;
 
   Task<std::string> id(bool make) override;
   Task<std::optional<KeyRecord>> find(std::string name) override;
@@ -30,9 +38,7 @@ class FolderKeyStorage final : public KeyStorage {
   bool is_open_to_all() const;
 
  private:
-  class Identity;
-  const std::filesystem::path folder_;
-  const std::shared_ptr<Identity> identity_;
+  const std::shared_ptr<KeyFolder> folder_;  // also of a job whose caller has gone
   ThreadPool threads_{2, 4096, "Too many keys are being read right now."};
 };
 

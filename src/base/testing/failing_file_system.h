@@ -9,9 +9,9 @@
 #include <functional>
 #include <string>
 
-#include "files/file_system.h"
+#include "base/file_system.h"
 
-namespace colloquy::files {
+namespace colloquy {
 
 class FailingFileSystem : public FileSystem {
  public:
@@ -35,8 +35,8 @@ class FailingFileSystem : public FileSystem {
   int open(int folder, const std::string& path, int flags, unsigned mode) override {
     return call([&] { return real_.open(folder, path, flags, mode); }, true);
   }
-  int make_folder(int folder, const std::string& name) override {
-    return call([&] { return real_.make_folder(folder, name); });
+  int make_folder(int folder, const std::string& name, unsigned mode) override {
+    return call([&] { return real_.make_folder(folder, name, mode); });
   }
   int remove(int folder, const std::string& name) override {
     return call([&] { return real_.remove(folder, name); });
@@ -76,6 +76,9 @@ class FailingFileSystem : public FileSystem {
   int lock(int file) override {
     return call([&] { return real_.lock(file); });
   }
+  int wait_for_lock(int file) override {
+    return call([&] { return real_.wait_for_lock(file); });
+  }
   int free_space(int file, FreeSpace& free) override {
     return call([&] { return real_.free_space(file, free); });
   }
@@ -106,4 +109,4 @@ class FailingFileSystem : public FileSystem {
   std::atomic<bool> dies_{false};
 };
 
-}  // namespace colloquy::files
+}  // namespace colloquy

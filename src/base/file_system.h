@@ -1,6 +1,6 @@
-// The system calls that user files are kept with, as an interface, so that tests can make each of
-// them fail. Calls block; any thread. What names a file is a folder's descriptor and a path that
-// cannot leave the folder, by whatever ".." or symbolic link another program puts there.
+// The system calls that users' files and keys are kept with, as an interface, so that tests can
+// make each of them fail. Calls block; any thread. What names a file is a folder's descriptor and a
+// path that cannot leave the folder, by whatever ".." or symbolic link another program puts there.
 //
 // Each call returns what the system's does, or a negative errno; EINTR is repeated.
 #pragma once
@@ -13,37 +13,8 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <utility>
 
-namespace colloquy::files {
-
-// An open descriptor, closed at the end.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() { close(); }
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    if (this != &other) {
-      close();
-      number_ = std::exchange(other.number_, -1);
-    }
-    return *this;
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int number() const { return number_; }
-  bool is_open() const { return number_ >= 0; }
-  int error() const {
-    return number_ < 0 ? -number_ : 0;
-  }  // of the call that should have opened it
-
- private:
-  void close();
-  int number_ = -1;
-};
+namespace colloquy {
 
 // For who is not root.
 struct FreeSpace {
@@ -60,7 +31,7 @@ class FileSystem {
   // added.
   virtual int open(int folder, const std::string& path, int flags, unsigned mode) = 0;
   // The rest take one name, not a path, and follow no link.
-  virtual int make_folder(int folder, const std::string& name) = 0;
+  virtual int make_folder(int folder, const std::string& name, unsigned mode) = 0;
   virtual int remove(int folder, const std::string& name) = 0;
   virtual int remove_folder(int folder, const std::string& name) = 0;
   virtual int stat_name(int folder, const std::string& name, struct stat& found) = 0;
@@ -81,6 +52,7 @@ class FileSystem {
   virtual int begin_writing_out(int file, std::uint64_t offset, std::uint64_t bytes) = 0;
   virtual int sync(int file) = 0;
   virtual int lock(int file) = 0;  // flock(2), exclusive; EWOULDBLOCK where another has it
+  virtual int wait_for_lock(int file) = 0;
   virtual int free_space(int file, FreeSpace& free) = 0;
   // Each name but "." and "..", with its d_type, until `take` says false.
   virtual int read_folder(
@@ -90,4 +62,4 @@ class FileSystem {
 // The kernel's. Throws Error(kInvalid) where it has no openat2 (Linux 5.6) or forbids it.
 FileSystem& linux_file_system();
 
-}  // namespace colloquy::files
+}  // namespace colloquy

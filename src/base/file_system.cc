@@ -1,4 +1,4 @@
-#include "files/file_system.h"
+#include "base/file_system.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 
-namespace colloquy::files {
+namespace colloquy {
 namespace {
 
 constexpr std::uint64_t kNanoseconds = 1'000'000'000;
@@ -48,8 +48,8 @@ class LinuxFileSystem final : public FileSystem {
       if (result != -EAGAIN || attempt == kAttempts) return result;
     }
   }
-  int make_folder(int folder, const std::string& name) override {
-    return repeated([&] { return ::mkdirat(folder, name.c_str(), 0777); });
+  int make_folder(int folder, const std::string& name, unsigned mode) override {
+    return repeated([&] { return ::mkdirat(folder, name.c_str(), mode); });
   }
   int remove(int folder, const std::string& name) override {
     return repeated([&] { return ::unlinkat(folder, name.c_str(), 0); });
@@ -116,6 +116,9 @@ class LinuxFileSystem final : public FileSystem {
   int lock(int file) override {
     return repeated([&] { return ::flock(file, LOCK_EX | LOCK_NB); });
   }
+  int wait_for_lock(int file) override {
+    return repeated([&] { return ::flock(file, LOCK_EX); });
+  }
   int free_space(int file, FreeSpace& free) override {
     struct statvfs found {};
     const int result = repeated([&] { return ::fstatvfs(file, &found); });
@@ -167,15 +170,10 @@ void require_openat2() {
 
 }  // namespace
 
-void Descriptor::close() {
-  if (is_open()) ::close(number_);
-  number_ = -1;
-}
-
 FileSystem& linux_file_system() {
   require_openat2();
   static LinuxFileSystem system;
   return system;
 }
 
-}  // namespace colloquy::files
+}  // namespace colloquy
