@@ -1,4 +1,5 @@
-// Removal by the sweeper: its rate, what it tells, and a disk that fails in the middle of it.
+// Removal by the sweeper and by erasures: its rate, what it tells, and a disk that fails in the
+// middle of it.
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/testing/next_call.h"
 #include "store/rocksdb/faulty_harness.h"
 #include "store/rocksdb/keys.h"
 
@@ -192,6 +194,89 @@ TEST(Erasing, TakesWhatIsDamagedAndWaitsForNobodyElsesDeletions) {
     }
   }
   EXPECT_EQ(count_of(harness, "messages", deleted.id.raw()), 1U);
+}
+
+// How far an erasure has come, and was said to have.
+struct Erased {
+  bool begun = false;
+  bool ended = false;
+};
+
+void carry_out(Erasures& erasures) {
+  for (const auto& erasure : run_task(erasures.unfinished_erasures())) {
+    auto left = Erasures::Left::kMore;
+    for (int i = 0; i < 20 && left == Erasures::Left::kMore; ++i) {
+      left = run_task(erasures.erase_some(erasure));
+    }
+    ASSERT_EQ(left, Erasures::Left::kNothing);
+    run_task(erasures.end_erasure(erasure, run_task(erasures.seal_erasure(erasure))));
+  }
+}
+
+Erased try_to_erase(Erasures& erasures) {
+  Erased erased;
+  try {
+    run_task(erasures.begin_erasure(kAlice));
+    erased.begun = true;
+    carry_out(erasures);
+    erased.ended = true;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.detail();
+  }
+  return erased;
+}
+
+// The disk fails at the Nth call of an erasure, for every N, and the power with it.
+TEST(Erasing, GoesOnWhereADiskHasFailed) {
+  constexpr std::size_t kMessages = 520;  // two pieces
+  const UserId bob("bob");
+  bool failed = true;
+  std::uint64_t call = 0;
+  for (; failed && call < 400; call = next_call(call)) {
+    SCOPED_TRACE(call);
+    FaultyHarness harness;
+    harness.open();
+    const NewConversation fresh{"with details", std::string(1000, 's'), {}, std::nullopt};
+    const IdempotencyKey key{"key", {}, 4'000'000'000};
+    auto kept = run_task(harness.store().create_conversation(bob, fresh, key)).conversation;
+    harness.append(kept, "message");
+    auto erased = run_task(harness.store().create_conversation(kAlice, fresh, key)).conversation;
+    for (std::size_t i = 0; i < kMessages; ++i) harness.append(erased, std::string(200, 'm'));
+    auto deleted = harness.create(kAlice, "deleted");
+    harness.append(deleted, "message");
+    run_task(harness.store().delete_conversation(kAlice, deleted.id, {}));
+    auto fails_from = harness.files().writes() + call;
+    harness.files().fail(FaultyFileSystem::Fault::kIoError, call);
+    auto said = try_to_erase(harness.store());
+    failed = harness.files().writes() > fails_from;
+    harness.files().heal();
+    harness.close();
+    harness.files().lose_power(nullptr);
+    ASSERT_NO_THROW(harness.open());
+    // One whose beginning was not acknowledged has begun or has taken nothing.
+    auto unfinished = run_task(harness.store().unfinished_erasures());
+    if (unfinished.empty() && !said.begun) {
+      ASSERT_EQ(harness.messages(erased).size(), kMessages);
+      ASSERT_TRUE(try_to_erase(harness.store()).ended);
+    }
+    ASSERT_TRUE(unfinished.empty() || !said.ended);
+    carry_out(harness.store());
+    ASSERT_TRUE(run_task(harness.store().unfinished_erasures()).empty());
+    ASSERT_EQ(run_task(harness.store().erased_users("")).size(), 1U);
+    ASSERT_EQ(harness.messages(kept).size(), 1U);
+    ASSERT_TRUE(run_task(harness.store().create_conversation(bob, fresh, key)).replayed);
+    ASSERT_EQ(harness.store().stats().conversations, 1U);
+    ASSERT_EQ(harness.store().stats().messages, 1U);
+    harness.close();
+    for (const auto& part :
+         {kAlice.value(), std::string(erased.id.raw()), std::string(deleted.id.raw())}) {
+      for (const char* family : {"conversations", "messages", "derived"}) {
+        ASSERT_EQ(count_of(harness, family, part), 0U) << family;
+      }
+    }
+  }
+  EXPECT_GT(call, 6U);
+  EXPECT_FALSE(failed);
 }
 
 TEST(Removal, GoesOnBesideARecordThatIsDamaged) {
