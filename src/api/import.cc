@@ -2,6 +2,7 @@
 // also in their ZIP archives, while it arrives: no more of it is in memory than a conversation, or
 // two.
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,7 +57,7 @@ struct Import {
   bool begun = false;                              // a byte has come
   std::string problem;                             // why nothing more can be read
   bool ended = false;
-  std::string results;  // a line for each conversation, that were not sent
+  std::string results;       // a line for each conversation, that were not sent
   std::size_t imported = 0;
   std::size_t there = 0;
   std::size_t refused = 0;
@@ -292,8 +293,7 @@ Task<> take_of_archive(Import& task) {
   task.ended = true;
 }
 
-// Takes what comes until results are to be sent, or to the end.
-Task<> take_some(Import& task) {
+Task<> take_what_comes(Import& task) {
   while (!task.ended && task.results.size() < kHeldResultBytes) {
     if (task.archive) {
       co_await take_of_archive(task);
@@ -301,6 +301,20 @@ Task<> take_some(Import& task) {
       co_await read_on(task);
     }
   }
+}
+
+// Takes what comes until results are to be sent, or to the end. A client that hears of a failure
+// has its share of storage and its place among the uploads back.
+Task<> take_some(Import& task) {
+  std::exception_ptr failure;
+  try {
+    co_await take_what_comes(task);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  if (task.archive) co_await task.archive->give_up();
+  std::rethrow_exception(failure);
 }
 
 Task<> finish(Import& task) {

@@ -258,6 +258,23 @@ describe('an upload of an archive that breaks off', () => {
     assert.deepEqual(await bytesOf(client, 'large'), kLarge);
   });
 
+  test('by its size has given all back when the client hears of it', async (t) => {
+    const server = await startServer({ args: ['--max-import-size', '2MiB', '--files-quota', '3MiB', '--max-file-size', '3MiB'] });
+    afterwards(t, () => server.close());
+    const client = await server.client('alice');
+    // Chunked, so that its size shows only as it comes.
+    const tooLarge = zipOf([['files/large', randomBytes(2560 * 1024)]]);
+    const headers = { ...of(client), 'Content-Type': 'application/zip', 'Transfer-Encoding': 'chunked' };
+    for (let round = 0; round < 3; round += 1) {
+      const answer = await rawRequest(client.baseUrl, 'POST', '/import', { headers, body: tooLarge, check: false });
+      assert.equal(answer.status, 413);
+      // What the first had taken is needed by the second.
+      const { sums } = await imported(client, zipOf([['files/next', randomBytes(1900 * 1024)]]));
+      assert.deepEqual(sums.files, { imported: 1, already_there: 0, refused: 0 });
+      await client.delete('/files/next', { expect: 204 });
+    }
+  });
+
   test('by a SIGKILL has what was whole before, and the same archive brings the rest', async (t) => {
     const server = await startServer({});
     afterwards(t, () => server.close());
