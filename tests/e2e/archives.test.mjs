@@ -97,6 +97,23 @@ describe('an archive of an export', () => {
     }
   });
 
+  test('refuses conversations of no known format alone, by their entry\'s name', async () => {
+    const good = [['files/first', 'first'], ['conversations-001.json', kChatGpt]];
+    for (const [i, text] of ['', 'hello', '[]', '{"type":"export","format":"colloquy","version":9}\n', '{"a":1}'.repeat(50_000)].entries()) {
+      const client = await server.client(`unknown-${i}`);
+      for (const [first, ...rest] of [[['conversations.json', text], ...good], [...good, ['conversations.json', text]]]) {
+        const { results, sums } = await imported(client, zipOf([first, ...rest]));
+        assert.equal(sums.complete, true, JSON.stringify(sums));
+        assert.equal(sums.refused, 1, JSON.stringify(results));
+        assert.equal(sums.imported + sums.already_there, 1);
+        assert.match(results.find(({ status }) => status === 'refused').reason, /^conversations\.json is of no format that is known: (The file|Line 1) /);
+      }
+      assert.equal(String(await bytesOf(client, 'first')), 'first');
+      const { json } = await imported(client, zipOf([['conversations.json', text], ['chat.html', '<p>']]), { expect: 422 });
+      assert.match(JSON.stringify(json), /conversations\.json is of no format that is known/);
+    }
+  });
+
   test('leaves a file that is there as it is, and says so', async () => {
     await putFile(carol, 'notes.txt', 'mine');
     await putFile(carol, 'zeroes', Buffer.alloc(2_000_001));
