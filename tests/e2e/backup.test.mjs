@@ -264,6 +264,24 @@ describe('backup', embeddedOnly('tables have their own'), () => {
     assert.doesNotMatch(between.stdout, /damaged/);
   });
 
+  test('a backup by hand into a file says that it is no folder, with a server and without', async (t) => {
+    const folder = scratch(t);
+    const file = join(folder, 'file');
+    writeFileSync(file, 'x');
+    const server = await startServer();
+    afterwards(t, () => server.close());
+    await (await server.client('alice')).createConversation();
+    const into = async (target) => {
+      const { code, stderr } = await runCommand(['backup', '--data', server.data, '--to', target]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, new RegExp(`${file} is no folder`));
+    };
+    for (const target of [file, join(file, 'below')]) await into(target);
+    await server.stop();
+    for (const target of [file, join(file, 'below')]) await into(target);
+    assert.equal(readFileSync(file, 'utf8'), 'x');
+  });
+
   test('a target that is no folder, can never be written, or is not apart from the data, is refused and nothing made', async (t) => {
     const folder = scratch(t);
     const data = join(folder, 'data');
