@@ -307,6 +307,25 @@ describe('backup', embeddedOnly('tables have their own'), () => {
     await server.logged(({ event }) => event === 'backup.failed', 'the backup');
   });
 
+  test('a start without --backup-to drops the log that was kept for one, and one that is refused does not', async (t) => {
+    const folder = scratch(t);
+    const server = await startServer({ args: ['--backup-to', join(folder, 'backup')] });
+    afterwards(t, () => server.close());
+    await (await server.client('alice')).createConversation();
+    // Its last log is put aside by the next opening.
+    await server.kill();
+    const kept = join(server.data, 'store/archive');
+    writeFileSync(join(folder, 'file'), 'x');
+    const refused = await runCommand(['serve', '--data', server.data, '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--files', join(folder, 'file')]);
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /--files/);
+    assert.ok(existsSync(kept) && readdirSync(kept).some((name) => name.endsWith('.log')), 'a start that was refused has dropped the log');
+    await server.start({ args: [] });
+    assert.deepEqual(readdirSync(kept).filter((name) => name.endsWith('.log')), []);
+    await server.stop();
+    assert.ok(!existsSync(kept));
+  });
+
   test('a restore into the backup, or around it, is refused and changes nothing', async (t) => {
     const folder = scratch(t);
     const server = await startServer();
