@@ -97,6 +97,23 @@ describe('an archive of an export', () => {
     }
   });
 
+  test('comes back however well it packs', async (t) => {
+    const client = await server.client('zeroes');
+    await putFile(client, 'zeroes', Buffer.alloc(20 << 20));
+    await client.createConversation({ title: 'After it' });
+    const archive = await archiveOf(client);
+    assert.ok(archive.length > (20 << 20) / 60, `${archive.length} bytes`);
+    assert.ok(archive.length < (20 << 20) / 10, `${archive.length} bytes`);
+    const folder = temporaryFolder();
+    afterwards(t, () => removeFolder(folder));
+    fs.writeFileSync(path.join(folder, 'export.zip'), archive);
+    assert.match(execFileSync('unzip', ['-t', path.join(folder, 'export.zip')], { encoding: 'utf8' }), /No errors detected/);
+    const other = await server.client('zeroes-again');
+    const { sums } = await imported(other, archive);
+    assert.deepEqual(sums, { type: 'end', complete: true, imported: 1, already_there: 0, refused: 0, files: { imported: 1, already_there: 0, refused: 0 } });
+    assert.deepEqual(await bytesOf(other, 'zeroes'), Buffer.alloc(20 << 20));
+  });
+
   test('refuses conversations of no known format alone, by their entry\'s name', async () => {
     const good = [['files/first', 'first'], ['conversations-001.json', kChatGpt]];
     for (const [i, text] of ['', 'hello', '[]', '{"type":"export","format":"colloquy","version":9}\n', '{"a":1}'.repeat(50_000)].entries()) {
