@@ -117,6 +117,8 @@ class ServerProcess {
     stop_on_signal();
     admin_server_->start();
     server_->start();
+    // A start that is refused leaves the log to the backup that reads it next.
+    if (embedded_ != nullptr && config_.backup_to.empty()) embedded_->drop_kept_logs();
     if (others_) others_->start(control_.get_executor());
     asio::co_spawn(control_, erase::Eraser::run(eraser_), asio::detached);
     if (mark_watch_) {
@@ -262,7 +264,6 @@ class ServerProcess {
     options.removal_rate = config_.removal_rate;
     options.on_expired = tell_expired();
     options.keep_log = !config_.backup_to.empty();
-    options.drop_kept_log = config_.backup_to.empty();
     options.keep_changes = searches();
     options.sealed_contents = encrypts();
     auto opened = store::RocksDbStore::open(std::move(options), clock_, ids_, metrics_);

@@ -176,7 +176,14 @@ Task<ArchiveImport::Step> ArchiveImport::step() {
   if (unpacked.first) co_return take_of_text(*unpacked.first);
   if (!ended_) co_return Step{Kind::kMore, {}};
   if (!zip_->at_end()) co_return Step{Kind::kDone, "The archive is cut off."};
-  co_return Step{Kind::kDone, std::string(any_ ? std::string_view() : kNothingKnown)};
+  if (any_) co_return Step{Kind::kDone, {}};
+  co_return Step{Kind::kDone, text_refusal_.empty() ? std::string(kNothingKnown) : text_refusal_};
+}
+
+std::string ArchiveImport::refuse_text(const std::string& reason) {
+  auto told = text_name_ + " is of no format that is known: " + reason;
+  if (text_refusal_.empty()) text_refusal_ = told;
+  return told;
 }
 
 bool ArchiveImport::is_of_file(const ZipReader::Part& part) const {
@@ -185,11 +192,11 @@ bool ArchiveImport::is_of_file(const ZipReader::Part& part) const {
 
 ArchiveImport::Step ArchiveImport::take_of_text(ZipReader::Part& part) {
   using Of = ZipReader::Part::Kind;
-  if (part.kind == Of::kBegin) return {Kind::kBegin, {}};
-  if (part.kind == Of::kEnd) {
-    any_ = true;
-    return {Kind::kEnd, {}};
+  if (part.kind == Of::kBegin) {
+    text_name_ = std::move(part.text);
+    return {Kind::kBegin, {}};
   }
+  if (part.kind == Of::kEnd) return {Kind::kEnd, {}};
   text_bytes_ += part.text.size();
   if (text_bytes_ > services_.max_import_bytes) {
     return {Kind::kDone,

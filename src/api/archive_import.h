@@ -54,8 +54,13 @@ class ArchiveImport {
   // What was taken of a file that is not whole is given back.
   Task<> give_up();
   const Sums& files() const { return sums_; }
-  // A file has begun, or a text of conversations has come to its end.
+  // A file has begun, or a text of conversations of a format that is known has come to its end.
   bool any() const { return any_; }
+  // The text that was begun last is of a format that is known, and has come to its end.
+  void know_text() { any_ = true; }
+  // It is of none, for this reason. Returns what to tell of it, which is also why the archive is
+  // not whole where nothing else in it is known.
+  std::string refuse_text(const std::string& reason);
 
  private:
   class File;
@@ -73,6 +78,8 @@ class ArchiveImport {
   std::unique_ptr<File> file_;                // that is being taken
   std::uint64_t text_bytes_ = 0;              // of conversations, unpacked
   Sums sums_;
+  std::string text_name_;     // of the one that was begun last
+  std::string text_refusal_;  // of the first that is of no format that is known
   bool any_ = false;
   bool ended_ = false;
 };

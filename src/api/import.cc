@@ -2,6 +2,7 @@
 // also in their ZIP archives, while it arrives: no more of it is in memory than a conversation, or
 // two.
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,7 +57,8 @@ struct Import {
   bool begun = false;                              // a byte has come
   std::string problem;                             // why nothing more can be read
   bool ended = false;
-  std::string results;  // a line for each conversation, that were not sent
+  bool passes_over = false;  // the rest of an archive's entry
+  std::string results;       // a line for each conversation, that were not sent
   std::size_t imported = 0;
   std::size_t there = 0;
   std::size_t refused = 0;
@@ -266,6 +268,32 @@ Task<> read_on(Import& task) {
   if (task.ended && task.problem.empty()) task.problem = task.reader->incomplete();
 }
 
+// One of no format that is known is refused by itself: others may follow.
+void refuse_entry(Import& task) {
+  exchange::ImportReader::Item item;
+  item.line = 1;
+  ++task.seen;
+  charge(task);
+  refuse(task, item, task.archive->refuse_text(task.problem));
+  task.passes_over = true;
+  task.ended = false;
+  task.problem.clear();
+  if (task.archive->files().refused + task.refused > kRefusalsMost) give_up_refused(task);
+}
+
+// Of an archive's entry of conversations; none is the end of it.
+Task<> take_text_of_entry(Import& task, std::string_view text) {
+  if (task.passes_over) co_return;
+  co_await take_text(task, text);
+  if (text.empty() && task.problem.empty()) {
+    task.problem = task.reader->incomplete();
+    task.ended = !task.problem.empty();
+  }
+  const bool known = task.reader->known();
+  if (known && text.empty()) task.archive->know_text();
+  if (!known && task.ended && task.refused <= kRefusalsMost) refuse_entry(task);
+}
+
 Task<> take_of_archive(Import& task) {
   using Kind = ArchiveImport::Step::Kind;
   auto step = co_await task.archive->step();
@@ -273,12 +301,10 @@ Task<> take_of_archive(Import& task) {
   if (step.kind == Kind::kMore) co_await read_on(task);
   if (step.kind == Kind::kBegin) {
     task.reader = std::make_shared<exchange::ImportReader>(task.limits);
+    task.passes_over = false;
   }
-  if (step.kind == Kind::kText || step.kind == Kind::kEnd) co_await take_text(task, step.text);
-  if (step.kind == Kind::kEnd && task.problem.empty()) {
-    task.problem = task.reader->incomplete();
-    task.ended = !task.problem.empty();
-  }
+  const bool of_text = step.kind == Kind::kText || step.kind == Kind::kEnd;
+  if (of_text) co_await take_text_of_entry(task, step.text);
   if (step.kind == Kind::kFile) {
     ++task.seen;
     charge(task);
@@ -287,13 +313,12 @@ Task<> take_of_archive(Import& task) {
   if (step.kind != Kind::kDone) co_return;
   // A conversation that is cut off has its result.
   const bool cut = !step.text.empty();
-  if (cut) co_await take_text(task, {});
+  if (cut && !task.passes_over) co_await take_text(task, {});
   task.problem = std::move(step.text);
   task.ended = true;
 }
 
-// Takes what comes until results are to be sent, or to the end.
-Task<> take_some(Import& task) {
+Task<> take_what_comes(Import& task) {
   while (!task.ended && task.results.size() < kHeldResultBytes) {
     if (task.archive) {
       co_await take_of_archive(task);
@@ -301,6 +326,20 @@ Task<> take_some(Import& task) {
       co_await read_on(task);
     }
   }
+}
+
+// Takes what comes until results are to be sent, or to the end. A client that hears of a failure
+// has its share of storage and its place among the uploads back.
+Task<> take_some(Import& task) {
+  std::exception_ptr failure;
+  try {
+    co_await take_what_comes(task);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  if (task.archive) co_await task.archive->give_up();
+  std::rethrow_exception(failure);
 }
 
 Task<> finish(Import& task) {

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
-#include <limits>
 #include <utility>
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "exchange/zip_reader.h"
 
 namespace colloquy::exchange {
 namespace {
@@ -23,6 +23,16 @@ constexpr std::uint16_t kUnixMade = 3 << 8;
 constexpr std::uint32_t kPlainFile = 0100644U << 16U;
 constexpr std::size_t kDirectoryPieceBytes = 64 * limits::kKiB;
 constexpr std::size_t kRecordBytesMost = 74 + 0xffff;  // with the longest name
+
+// So that whoever reads the archive as it comes is always within the bound, by half. Below the
+// first of the two all is packed: the beginning of an archive says little.
+constexpr std::uint64_t kPackedFreelyBytes = limits::kMiB;
+constexpr std::uint64_t kRatioMost = 50;
+constexpr ZipReader::Limits kReadable;
+static_assert(2 * kRatioMost <= kReadable.ratio);
+static_assert(2 * kPackedFreelyBytes <= kReadable.unpacked_bytes);
+// What is packed, or stored, at a time.
+constexpr std::size_t kPackedAtOnceBytes = 64 * limits::kKiB;
 
 // Low byte first.
 template <class Number>
@@ -62,6 +72,7 @@ struct ZipWriter::Deflater {
   Deflater(const Deflater&) = delete;
   Deflater& operator=(const Deflater&) = delete;
   z_stream stream{};
+  int level = Z_DEFAULT_COMPRESSION;
 };
 
 ZipWriter::ZipWriter(std::string& out) : out_(out) {}
@@ -114,12 +125,36 @@ void ZipWriter::deflate(bool last) {
   } while (stream.avail_out == 0 && result != Z_STREAM_END);
 }
 
+// Chooses between packing and storing for what comes next.
+void ZipWriter::pack_as_much_as_may_be(std::size_t more_bytes) {
+  const bool packs = unpacked_ + more_bytes <= kPackedFreelyBytes + kRatioMost * written_;
+  const int level = packs ? Z_DEFAULT_COMPRESSION : Z_NO_COMPRESSION;
+  if (level == deflater_->level) return;
+  deflater_->level = level;
+  // What was added before is written out first, at the level that it was added for.
+  std::array<char, 16 * limits::kKiB> buffer{};
+  auto& stream = deflater_->stream;
+  stream.avail_in = 0;
+  int result = Z_OK;
+  do {
+    stream.next_out = reinterpret_cast<Bytef*>(buffer.data());
+    stream.avail_out = static_cast<uInt>(buffer.size());
+    result = deflateParams(&stream, level, Z_DEFAULT_STRATEGY);
+    const auto made = buffer.size() - stream.avail_out;
+    entry_.compressed += made;
+    write(std::string_view(buffer.data(), made));
+  } while (result == Z_BUF_ERROR);
+  if (result != Z_OK) throw internal_error("zlib cannot change its level");
+}
+
 void ZipWriter::add(std::string_view bytes) {
   auto& entry = entry_;
   entry.size += bytes.size();
   while (!bytes.empty()) {
-    auto piece = bytes.substr(0, std::numeric_limits<uInt>::max());
+    auto piece = bytes.substr(0, kPackedAtOnceBytes);
     bytes.remove_prefix(piece.size());
+    pack_as_much_as_may_be(piece.size());
+    unpacked_ += piece.size();
     const auto* data = reinterpret_cast<const Bytef*>(piece.data());
     entry.crc = static_cast<std::uint32_t>(crc32(entry.crc, data, static_cast<uInt>(piece.size())));
     auto& stream = deflater_->stream;

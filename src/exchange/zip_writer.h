@@ -1,6 +1,7 @@
 // A ZIP archive, written front to back without knowing how large anything will be (PKWARE's
-// APPNOTE 6.3, with Zip64 throughout): entries are deflated, and their sizes follow them. Holds the
-// directory, deflated: some 50 bytes an entry. Not thread-safe.
+// APPNOTE 6.3, with Zip64 throughout): entries are deflated, and their sizes follow them. What
+// would make the archive unpack to more than ZipReader takes is stored within the deflated bytes.
+// Holds the directory, deflated: some 50 bytes an entry. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -39,13 +40,15 @@ class ZipWriter {
   struct Deflater;
   void write(std::string_view bytes);
   void deflate(bool last);
+  void pack_as_much_as_may_be(std::size_t more_bytes);
   void list(const Entry& entry);
   void pack_directory();
   void write_end();
 
   std::string& out_;
   std::uint64_t written_ = 0;
-  Entry entry_;  // that was begun last
+  std::uint64_t unpacked_ = 0;  // of all entries
+  Entry entry_;                 // that was begun last
   std::uint64_t entries_ = 0;
   std::string directory_;               // the newest records of it
   std::deque<std::string> older_;       // the ones before, in pieces, deflated

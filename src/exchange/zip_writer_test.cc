@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/limits.h"
 #include "exchange/markdown.h"
+#include "exchange/zip_reader.h"
 
 namespace colloquy::exchange {
 namespace {
@@ -117,6 +119,79 @@ TEST(MarkdownName, IsANameOnEverySystem) {
   EXPECT_EQ(name.find_first_of("/\\:*?\"<>|\n"), std::string::npos);
   EXPECT_TRUE(name.starts_with("1970-01-01 "));
   EXPECT_LT(name.size(), 120U);
+}
+
+// Reads what is written as it comes, and returns how many bytes all entries have.
+class Reading {
+ public:
+  explicit Reading(ZipReader::Limits limits)
+      : zip_(limits, [](std::string_view) { return true; }) {}
+  void take(std::string& out) {
+    archive_bytes_ += out.size();
+    zip_.feed(std::exchange(out, {}));
+    while (auto part = zip_.next()) {
+      if (part->kind == ZipReader::Part::Kind::kBytes) bytes_ += part->text.size();
+    }
+  }
+  std::uint64_t bytes() const { return bytes_; }
+  std::uint64_t archive_bytes() const { return archive_bytes_; }
+  bool at_end() const { return zip_.at_end(); }
+
+ private:
+  ZipReader zip_;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t archive_bytes_ = 0;
+};
+
+TEST(ZipWriter, WritesNothingThatUnpacksToMoreThanAReaderTakes) {
+  struct Case {
+    int entries;
+    std::size_t entry_bytes;
+    std::size_t piece_bytes;
+  };
+  for (const auto& [entries, entry_bytes, piece_bytes] :
+       {Case{1, 64 * limits::kMiB, 256 * limits::kKiB},
+        Case{1, 20 * limits::kMiB, 20 * limits::kMiB},
+        Case{2000, 32 * limits::kKiB, 32 * limits::kKiB}, Case{300, 200'000, 1000}}) {
+    SCOPED_TRACE(entry_bytes);
+    ZipReader::Limits limits;
+    limits.unpacked_bytes = 2 * limits::kMiB;
+    limits.ratio = 60;
+    Reading reading(limits);
+    std::string out;
+    ZipWriter zip(out);
+    const std::string piece(piece_bytes, '\0');
+    for (int i = 0; i < entries; ++i) {
+      zip.begin(std::to_string(i), 0);
+      for (std::size_t done = 0; done < entry_bytes; done += piece_bytes) {
+        zip.add(piece);
+        reading.take(out);
+      }
+      zip.end();
+      reading.take(out);
+    }
+    while (zip.finish()) reading.take(out);
+    reading.take(out);
+    EXPECT_TRUE(reading.at_end());
+    EXPECT_EQ(reading.bytes(), entries * entry_bytes);
+    // And is packed all the same.
+    EXPECT_LT(reading.archive_bytes(), reading.bytes() / 15);
+  }
+}
+
+TEST(ZipWriter, PacksAgainWhatFollowsWhatItStored) {
+  std::string out;
+  ZipWriter zip(out);
+  zip.begin("zeroes", 0);
+  zip.add(std::string(20 * limits::kMiB, '\0'));
+  zip.end();
+  const auto before = out.size();
+  std::string text;
+  for (int i = 0; text.size() < 4 * limits::kMiB; ++i) text += std::to_string(i * 7919);
+  zip.begin("text", 0);
+  zip.add(text);
+  zip.end();
+  EXPECT_LT(out.size() - before, text.size() / 2);
 }
 
 }  // namespace

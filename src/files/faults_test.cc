@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +18,7 @@
 #include "files/usage.h"
 #include "files/volume.h"
 #include "store/testing/temporary_folder.h"
+#include "telemetry/log.h"
 
 namespace colloquy::files {
 namespace {
@@ -39,6 +41,11 @@ void write(Volume& volume, const std::string& path, const std::string& content,
   auto draft = volume.begin();
   draft->append(content);
   volume.put(kUser, path, *draft, precondition, [](auto) {});
+}
+
+bool remove_some(Volume& volume, std::size_t most) {
+  StuckRests stuck;
+  return remove_some_of(volume, kUser, "one", stuck, most);
 }
 
 // Files that are being written, also by processes that are gone.
@@ -221,7 +228,7 @@ void write_both(Volume& volume) {
 void expect_erasure_to_end(const fs::path& root) {
   Volume volume(linux_file_system(), root, "next");
   bool ended = false;
-  for (int i = 0; !ended && i < 20; ++i) ended = remove_some_of(volume, kUser, "one", 3);
+  for (int i = 0; !ended && i < 20; ++i) ended = remove_some(volume, 3);
   EXPECT_TRUE(ended);
   EXPECT_EQ(volume.measure(kUser).files, 0U);
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
@@ -232,7 +239,7 @@ void expect_erasure_to_end(const fs::path& root) {
   EXPECT_EQ(content_of(root / "user_456" / "a"), kOld);
   // A server that is late does not take what the user has written since.
   write(volume, kPath, kNew);
-  EXPECT_TRUE(remove_some_of(volume, kUser, "one", 100));
+  EXPECT_TRUE(remove_some(volume, 100));
   EXPECT_EQ(content_of(root / "user_123" / kPath), kNew);
 }
 
@@ -249,7 +256,7 @@ TEST(Erasure, GoesOnWhereACallHasFailed) {
         write_both(volume);
         system.fail_at(call, EIO, after);
         try {
-          const bool ended = remove_some_of(volume, kUser, "one", 100);
+          const bool ended = remove_some(volume, 100);
           done = system.calls() < call;
           // What is said to be gone, is.
           EXPECT_FALSE(ended && fs::exists(root.path() / "user_123"));
@@ -274,8 +281,7 @@ TEST(Erasure, GoesOnAfterADeathAtEachCall) {
         Volume volume(linux_file_system(), root.path(), "first");
         write_both(volume);
       }
-      done = survives(root.path(), call, after,
-                      [](Volume& volume) { remove_some_of(volume, kUser, "one", 100); });
+      done = survives(root.path(), call, after, [](Volume& volume) { remove_some(volume, 100); });
       expect_erasure_to_end(root.path());
     }
   }
@@ -304,7 +310,15 @@ TEST(Erasure, AnothersRestGoesWithItAndDoesNotHoldItUp) {
   for (const char* name : {"old-1", "old-2", "young"}) fs::create_directories(rests / name);
   std::ofstream(rests / "old-1" / "stuck") << kOld;
   std::ofstream(rests / "old-2" / "a") << kOld;
-  EXPECT_TRUE(remove_some_of(volume, kUser, "one", 100));
+  testing::internal::CaptureStderr();
+  telemetry::start_log(telemetry::LogLevel::kWarning);
+  StuckRests stuck;
+  EXPECT_TRUE(remove_some_of(volume, kUser, "one", stuck, 100));
+  EXPECT_TRUE(remove_some_of(volume, kUser, "two", stuck, 100));
+  telemetry::stop_log();
+  const auto log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+  EXPECT_NE(log.find(R"("event":"file.rest_stays","rest":"old-1")"), std::string::npos) << log;
   EXPECT_EQ(volume.measure(kUser).files, 0U);
   EXPECT_TRUE(fs::exists(rests / "old-1" / "stuck"));
   EXPECT_FALSE(fs::exists(rests / "old-2"));

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "files/failure.h"
 #include "files/names.h"
+#include "telemetry/log.h"
 
 namespace colloquy::files {
 namespace {
@@ -116,7 +117,7 @@ class Erased {
   }
 
   // True when nothing is left of the user's, of this and of earlier erasures.
-  bool empty(Removal& removal) {
+  bool empty(Removal& removal, StuckRests& stuck) {
     std::vector<std::string> old;
     for (const auto& name : names()) {
       if (!name.starts_with(prefix_)) {
@@ -131,9 +132,10 @@ class Erased {
       if (!removal.may_go_on()) break;
       try {
         removal.remove(folder_.number(), name, 0);
-      } catch (const Error&) {
+      } catch (const Error& error) {
         // Somebody else's rest that cannot go, such as what another program has made immutable,
         // does not keep this user's erasure from its end.
+        stuck.note(name, error.detail());
       }
     }
     return true;
@@ -180,12 +182,20 @@ class Erased {
 
 }  // namespace
 
+void StuckRests::note(const std::string& rest, const std::string& why) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (noted_.size() >= kStuckRestsMost || !noted_.insert(rest).second) return;
+  }
+  telemetry::log_warning("file.rest_stays", {{"rest", rest}, {"detail", why}});
+}
+
 bool remove_some_of(const Volume& volume, const UserId& user, const std::string& erasure,
-                    std::size_t most) {
+                    StuckRests& stuck, std::size_t most) {
   Erased erased(volume, user);
   erased.move(erasure);
   Removal removal(volume.system(), most);
-  return erased.empty(removal);
+  return erased.empty(removal, stuck);
 }
 
 }  // namespace colloquy::files

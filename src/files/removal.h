@@ -10,7 +10,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <mutex>
 #include <string>
+#include <unordered_set>
 
 #include "base/ids.h"
 #include "files/volume.h"
@@ -20,10 +22,23 @@ namespace colloquy::files {
 inline constexpr const char* kErasedFolder = ".colloquy-erased";
 inline constexpr std::chrono::hours kRestStays{24};
 
+inline constexpr std::size_t kStuckRestsMost = 1000;
+
+// The rests that could not go, of which the log tells once for each, up to kStuckRestsMost.
+// Thread-safe.
+class StuckRests {
+ public:
+  void note(const std::string& rest, const std::string& why);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_set<std::string> noted_;  // guarded by mutex_
+};
+
 // At most about so many names at a time. `erasure`: a name that no other erasure has. True when
-// there is nothing left, and that survives the loss of power. Errors: kUnavailable; what is gone by
-// then stays gone.
+// there is nothing left, and that survives the loss of power. Another user's old rest that cannot
+// go is noted, and passed over. Errors: kUnavailable; what is gone by then stays gone.
 bool remove_some_of(const Volume& volume, const UserId& user, const std::string& erasure,
-                    std::size_t most = 1000);
+                    StuckRests& stuck, std::size_t most = 1000);
 
 }  // namespace colloquy::files

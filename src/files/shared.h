@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "files/removal.h"
 #include "files/sealed_file.h"
 #include "files/usage.h"
 #include "files/user_files.h"
@@ -101,6 +102,7 @@ struct FilesShared {
   const std::optional<SealedForm> sealed_form;
   const bool encrypt;
   Usage usage;
+  StuckRests stuck_rests;
   Places upload_places;
   Places reader_places;
   const std::uint64_t min_free_bytes;

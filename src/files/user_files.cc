@@ -172,7 +172,7 @@ Task<> UserFiles::remove(UserId user, std::string path, Precondition preconditio
 Task<bool> UserFiles::remove_some(UserId user, std::string erasure) {
   auto job = [shared = shared_, user, erasure = std::move(erasure)] {
     return shared->counted("erase", [&] {
-      const bool nothing_left = remove_some_of(shared->volume, user, erasure);
+      const bool nothing_left = remove_some_of(shared->volume, user, erasure, shared->stuck_rests);
       shared->usage.forget(user);
       return nothing_left;
     });

@@ -97,6 +97,40 @@ describe('an archive of an export', () => {
     }
   });
 
+  test('comes back however well it packs', async (t) => {
+    const client = await server.client('zeroes');
+    await putFile(client, 'zeroes', Buffer.alloc(20 << 20));
+    await client.createConversation({ title: 'After it' });
+    const archive = await archiveOf(client);
+    assert.ok(archive.length > (20 << 20) / 60, `${archive.length} bytes`);
+    assert.ok(archive.length < (20 << 20) / 10, `${archive.length} bytes`);
+    const folder = temporaryFolder();
+    afterwards(t, () => removeFolder(folder));
+    fs.writeFileSync(path.join(folder, 'export.zip'), archive);
+    assert.match(execFileSync('unzip', ['-t', path.join(folder, 'export.zip')], { encoding: 'utf8' }), /No errors detected/);
+    const other = await server.client('zeroes-again');
+    const { sums } = await imported(other, archive);
+    assert.deepEqual(sums, { type: 'end', complete: true, imported: 1, already_there: 0, refused: 0, files: { imported: 1, already_there: 0, refused: 0 } });
+    assert.deepEqual(await bytesOf(other, 'zeroes'), Buffer.alloc(20 << 20));
+  });
+
+  test('refuses conversations of no known format alone, by their entry\'s name', async () => {
+    const good = [['files/first', 'first'], ['conversations-001.json', kChatGpt]];
+    for (const [i, text] of ['', 'hello', '[]', '{"type":"export","format":"colloquy","version":9}\n', '{"a":1}'.repeat(50_000)].entries()) {
+      const client = await server.client(`unknown-${i}`);
+      for (const [first, ...rest] of [[['conversations.json', text], ...good], [...good, ['conversations.json', text]]]) {
+        const { results, sums } = await imported(client, zipOf([first, ...rest]));
+        assert.equal(sums.complete, true, JSON.stringify(sums));
+        assert.equal(sums.refused, 1, JSON.stringify(results));
+        assert.equal(sums.imported + sums.already_there, 1);
+        assert.match(results.find(({ status }) => status === 'refused').reason, /^conversations\.json is of no format that is known: (The file|Line 1) /);
+      }
+      assert.equal(String(await bytesOf(client, 'first')), 'first');
+      const { json } = await imported(client, zipOf([['conversations.json', text], ['chat.html', '<p>']]), { expect: 422 });
+      assert.match(JSON.stringify(json), /conversations\.json is of no format that is known/);
+    }
+  });
+
   test('leaves a file that is there as it is, and says so', async () => {
     await putFile(carol, 'notes.txt', 'mine');
     await putFile(carol, 'zeroes', Buffer.alloc(2_000_001));
@@ -256,6 +290,23 @@ describe('an upload of an archive that breaks off', () => {
     }, 'the whole to be taken');
     assert.deepEqual((await client.get('/files', { expect: 200 })).json.map(({ path: name, size }) => [name, size]), [['first', 5], ['large', kLarge.length]]);
     assert.deepEqual(await bytesOf(client, 'large'), kLarge);
+  });
+
+  test('by its size has given all back when the client hears of it', async (t) => {
+    const server = await startServer({ args: ['--max-import-size', '2MiB', '--files-quota', '3MiB', '--max-file-size', '3MiB'] });
+    afterwards(t, () => server.close());
+    const client = await server.client('alice');
+    // Chunked, so that its size shows only as it comes.
+    const tooLarge = zipOf([['files/large', randomBytes(2560 * 1024)]]);
+    const headers = { ...of(client), 'Content-Type': 'application/zip', 'Transfer-Encoding': 'chunked' };
+    for (let round = 0; round < 3; round += 1) {
+      const answer = await rawRequest(client.baseUrl, 'POST', '/import', { headers, body: tooLarge, check: false });
+      assert.equal(answer.status, 413);
+      // What the first had taken is needed by the second.
+      const { sums } = await imported(client, zipOf([['files/next', randomBytes(1900 * 1024)]]));
+      assert.deepEqual(sums.files, { imported: 1, already_there: 0, refused: 0 });
+      await client.delete('/files/next', { expect: 204 });
+    }
   });
 
   test('by a SIGKILL has what was whole before, and the same archive brings the rest', async (t) => {

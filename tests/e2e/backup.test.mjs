@@ -264,6 +264,24 @@ describe('backup', embeddedOnly('tables have their own'), () => {
     assert.doesNotMatch(between.stdout, /damaged/);
   });
 
+  test('a backup by hand into a file says that it is no folder, with a server and without', async (t) => {
+    const folder = scratch(t);
+    const file = join(folder, 'file');
+    writeFileSync(file, 'x');
+    const server = await startServer();
+    afterwards(t, () => server.close());
+    await (await server.client('alice')).createConversation();
+    const into = async (target) => {
+      const { code, stderr } = await runCommand(['backup', '--data', server.data, '--to', target]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, new RegExp(`${file} is no folder`));
+    };
+    for (const target of [file, join(file, 'below')]) await into(target);
+    await server.stop();
+    for (const target of [file, join(file, 'below')]) await into(target);
+    assert.equal(readFileSync(file, 'utf8'), 'x');
+  });
+
   test('a target that is no folder, can never be written, or is not apart from the data, is refused and nothing made', async (t) => {
     const folder = scratch(t);
     const data = join(folder, 'data');
@@ -287,6 +305,25 @@ describe('backup', embeddedOnly('tables have their own'), () => {
     const server = await startServer({ args: ['--backup-to', join(folder, 'no share/backup')] });
     afterwards(t, () => server.close());
     await server.logged(({ event }) => event === 'backup.failed', 'the backup');
+  });
+
+  test('a start without --backup-to drops the log that was kept for one, and one that is refused does not', async (t) => {
+    const folder = scratch(t);
+    const server = await startServer({ args: ['--backup-to', join(folder, 'backup')] });
+    afterwards(t, () => server.close());
+    await (await server.client('alice')).createConversation();
+    // Its last log is put aside by the next opening.
+    await server.kill();
+    const kept = join(server.data, 'store/archive');
+    writeFileSync(join(folder, 'file'), 'x');
+    const refused = await runCommand(['serve', '--data', server.data, '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--files', join(folder, 'file')]);
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /--files/);
+    assert.ok(existsSync(kept) && readdirSync(kept).some((name) => name.endsWith('.log')), 'a start that was refused has dropped the log');
+    await server.start({ args: [] });
+    assert.deepEqual(readdirSync(kept).filter((name) => name.endsWith('.log')), []);
+    await server.stop();
+    assert.ok(!existsSync(kept));
   });
 
   test('a restore into the backup, or around it, is refused and changes nothing', async (t) => {

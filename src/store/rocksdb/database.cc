@@ -138,7 +138,6 @@ Database::Database(const RocksDbOptions& options)
 void Database::open() {
   try {
     check_logs(*files_, path_);
-    if (options_.drop_kept_log) drop_kept_logs();
     open_files();
     opened_sequence_ = db_->GetLatestSequenceNumber();
     check_format();
@@ -202,7 +201,13 @@ void Database::reopen() {
   reopening_ = false;
 }
 
-Database::~Database() { close(); }
+Database::~Database() {
+  close();
+  if (!drops_kept_logs_) return;
+  remove_kept_logs();
+  // It is the sign for the next opening that they are kept.
+  files_->DeleteDir(path_ + "/archive", rocksdb::IOOptions(), nullptr).PermitUncheckedError();
+}
 
 void Database::close() {
   if (!db_) return;
@@ -299,6 +304,16 @@ bool Database::keeps_log_for_another() const {
 }
 
 void Database::drop_kept_logs() {
+  if (options_.keep_log) return;
+  drops_kept_logs_ = true;
+  remove_kept_logs();
+}
+
+void Database::drop_more_kept_logs() {
+  if (drops_kept_logs_) remove_kept_logs();
+}
+
+void Database::remove_kept_logs() {
   std::vector<std::string> names;
   const rocksdb::IOOptions options;
   auto archive = path_ + "/archive";
@@ -308,7 +323,6 @@ void Database::drop_kept_logs() {
     if (!name.ends_with(".log")) continue;
     files_->DeleteFile(archive + "/" + name, options, nullptr).PermitUncheckedError();
   }
-  files_->DeleteDir(archive, options, nullptr).PermitUncheckedError();
 }
 
 void Database::add_holder(Holder& holder) {

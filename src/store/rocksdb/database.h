@@ -98,6 +98,10 @@ class Database {
   bool out_of_space() const { return files_->out_of_space(); }
   // Of the logs that are kept for a backup, and hold nothing that the tables do not.
   std::uint64_t kept_log_bytes() const;
+  // No backup will read them: they go now, what comes to them goes at drop_more_kept_logs(), and
+  // once this is closed none are kept any more. Nothing where this was opened to keep them.
+  void drop_kept_logs();
+  void drop_more_kept_logs();
   // Sum of the sizes of the database's files.
   std::uint64_t used_disk_bytes() const;
 
@@ -106,7 +110,7 @@ class Database {
   void open_files();
   void check_format();
   void make_lineage();
-  void drop_kept_logs();
+  void remove_kept_logs();
   bool keeps_log_for_another() const;
   // The names of the table files that cannot be opened.
   std::string damaged_tables() const;
@@ -124,6 +128,7 @@ class Database {
   mutable std::mutex gate_;
   mutable std::shared_mutex access_;
   std::atomic<bool> reopening_{false};
+  std::atomic<bool> drops_kept_logs_{false};
   std::chrono::milliseconds reopen_patience_{5'000};  // of the thread that reopens
   std::uint64_t opened_sequence_ = 0;
   std::mutex holders_mutex_;

@@ -557,6 +557,8 @@ std::unique_ptr<ChangeFeed> RocksDbStore::change_feed() {
                                              impl_->instance, impl_->change_sequence);
 }
 
+void RocksDbStore::drop_kept_logs() { impl_->database.drop_kept_logs(); }
+
 void RocksDbStore::sweep_now() { impl_->sweeper.sweep_now(); }
 
 std::unique_ptr<BackupSource> RocksDbStore::backup_source() {

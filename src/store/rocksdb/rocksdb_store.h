@@ -53,9 +53,9 @@ struct RocksDbOptions {
   // Leaves room for what is in memory to be written out.
   std::uint64_t min_free_disk_bytes = 512 * limits::kMiB;
   // Logs that are not needed to open the database again stay until a backup has read them
-  // (BackupSource::release). Who opens the store with neither of the two leaves it as it was.
+  // (BackupSource::release). Who opens the store without it leaves what was kept, and goes on
+  // keeping, until drop_kept_logs().
   bool keep_log = false;
-  bool drop_kept_log = false;  // no backup will read what was kept
   std::size_t reader_threads = 2;
   std::size_t read_queue_limit = 4096;  // past it, reads from disk throw kUnavailable
   // The time to live of conversations that have none of their own; nullopt: they stay.
@@ -126,6 +126,10 @@ class RocksDbStore final : public Store, public SealedWrites, public Intake, pub
   Task<std::vector<ErasedUser>> erased_users(std::string after) override;
   StoreStats stats() override;
   std::string not_ready_reason() override;
+
+  // No backup will read the logs that were kept for one: they go, and none are kept any more.
+  // Nothing with keep_log.
+  void drop_kept_logs();
 
   // With keep_changes; once. The store outlives it.
   std::unique_ptr<ChangeFeed> change_feed();

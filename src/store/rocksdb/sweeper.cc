@@ -76,6 +76,7 @@ void Sweeper::sweep_now() { round(kAnyNumber); }
 void Sweeper::round(std::size_t removed_most) {
   std::scoped_lock lock(round_mutex_);
   may_remove_ = removed_most;
+  database_.drop_more_kept_logs();
   look_at_disk();
   writer_.try_to_heal();
   if (writer_.broken()) return;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/error.h"
 #include "store/rocksdb/status.h"
 
 namespace colloquy::store {
@@ -39,7 +40,12 @@ void TargetFiles::make_folder(const std::string& path) {
   std::filesystem::path so_far;
   for (const auto& part : std::filesystem::path(path)) {
     so_far /= part;
-    if (system_->FileExists(so_far.string(), IOOptions(), nullptr).ok()) continue;
+    if (system_->FileExists(so_far.string(), IOOptions(), nullptr).ok()) {
+      bool is_folder = false;
+      auto status = system_->IsDirectory(so_far.string(), IOOptions(), &is_folder, nullptr);
+      if (!status.ok() || is_folder) continue;
+      throw Error(ErrorCode::kInvalid, so_far.string() + " is no folder.");
+    }
     check(system_->CreateDirIfMissing(so_far.string(), IOOptions(), nullptr),
           "making the folder " + so_far.string());
   }
