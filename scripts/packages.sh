@@ -45,6 +45,23 @@ unpack_traversals() {
     dpkg -x wfuzz_*.deb . && rm wfuzz_*.deb) >&2
 }
 
+# Prometheus and promtool into build/prometheus, for the tests of rules and dashboard. Their package is not installed: that would
+# start a server. They need no library but C's.
+unpack_prometheus() {
+  local programs=build/prometheus/usr/bin
+  [ -x $programs/promtool ] && [ -x $programs/prometheus ] && return
+  local root=()
+  [ "$(id -u)" -eq 0 ] || root=(sudo)
+  mkdir -p build/prometheus
+  (cd build/prometheus &&
+    { apt-get download -qq prometheus || { "${root[@]}" apt-get update -qq && apt-get download -qq prometheus; }; } &&
+    dpkg -x prometheus_*.deb . && rm prometheus_*.deb) >&2
+  if ldd $programs/promtool $programs/prometheus | grep 'not found' >&2; then
+    echo "build/prometheus: this machine does not have these libraries" >&2
+    return 1
+  fi
+}
+
 # Node.js and npm, from Debian where the machine has none of its own.
 install_node() {
   command -v node >/dev/null && command -v npm >/dev/null || install_missing nodejs npm

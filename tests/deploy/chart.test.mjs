@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { runCommand, temporaryFolder } from '../e2e/server.mjs';
-import { chart, example, examples, render, runHelm, withoutHelm } from './chart.mjs';
+import { chart, example, examples, parseObjects, render, runHelm, withoutHelm } from './chart.mjs';
 import { chartMistakes, refusedValues } from './chart_mistakes.mjs';
 import { brokenInvariants, settingsOf } from './invariants.mjs';
 import { typeErrors } from './types.mjs';
@@ -29,6 +29,8 @@ const kFurther = [
     'nodeSelector.a=b', 'priorityClassName=high', 'imagePullSecrets[0].name=pull', 'tolerations[0].key=a', 'tolerations[0].operator=Exists',
     'extraEnv[0].name=A', 'extraEnv[0].value=b', 'extraVolumes[0].name=models', 'extraVolumes[0].emptyDir.sizeLimit=1Gi',
     'extraVolumeMounts[0].name=models', 'extraVolumeMounts[0].mountPath=/models', 'settings.max-connections=1000000', 'settings.search=off',
+    'metrics.serviceMonitor.enabled=true', 'metrics.prometheusRule.enabled=true', 'metrics.prometheusRule.runbookUrl=https://docs.example.com/runbook',
+    'metrics.dashboard.enabled=true', 'metrics.dashboard.labels.team=chat',
     'json:networkPolicy.extraEgress=[{"ports":[{"port":8000,"protocol":"TCP"}]}]',
     'json:affinity={"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"a","operator":"Exists"}]}]}}}'] },
 ];
@@ -91,8 +93,28 @@ describe('the chart', { skip, concurrency: 2 }, () => {
   test('has alerts on metrics that the program has', () => {
     const documented = readFileSync(join(chart, '../../../docs/operations.md'), 'utf8');
     const named = new Set(readFileSync(join(chart, 'files/rules.yaml'), 'utf8').match(/\bcolloquy_[a-z_]+/g));
-    for (const name of named) assert.ok(documented.includes(`\`${name.replace(/_bucket$/, '')}\``), name);
+    for (const name of named) assert.ok(documented.includes(`\`${name.replace(/_(bucket|count)$/, '')}\``), name);
     assert.ok(named.size > 5);
+  });
+
+  test('gives Grafana the dashboard where asked, under the label that it looks for', async () => {
+    const made = async (...sets) => (await render({ values: [example('dynamodb')], sets })).objects.filter(({ kind }) => kind === 'ConfigMap');
+    assert.deepEqual(await made(), []);
+    const [dashboard] = await made('metrics.dashboard.enabled=true');
+    assert.equal(dashboard.metadata.labels.grafana_dashboard, '1');
+    assert.deepEqual(JSON.parse(dashboard.data['colloquy.json']), JSON.parse(readFileSync(join(chart, 'files/dashboard.json'), 'utf8')));
+  });
+
+  test('completes the links to the runbook, and changes nothing else of the rules', async () => {
+    const made = async (...sets) => (await render({ values: [example('dynamodb')], sets })).objects.find(({ kind }) => kind === 'PrometheusRule').spec;
+    const [rules] = parseObjects(readFileSync(join(chart, 'files/rules.yaml'), 'utf8'));
+    assert.deepEqual(await made(), rules);
+    const links = (spec) => spec.groups.flatMap((group) => group.rules).filter(({ alert }) => alert).map(({ annotations }) => annotations.runbook_url);
+    const base = 'https://git.example.com/colloquy/blob/main/docs/runbook.md';
+    const completed = await made(`metrics.prometheusRule.runbookUrl=${base}`);
+    assert.deepEqual(links(completed), links(rules).map((link) => link.replace('runbook.md', base)));
+    assert.ok(links(completed).length > 15);
+    assert.deepEqual(JSON.parse(JSON.stringify(completed).replaceAll(base, 'runbook.md')), rules);
   });
 
   test('says in its schema what its values have, and the other way round', () => {
