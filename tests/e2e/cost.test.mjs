@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { afterwards } from './cleanup.mjs';
-import { removeFolder, runCommand, temporaryFolder } from './server.mjs';
+import { onDynamoDb, removeFolder, runCommand, temporaryFolder } from './server.mjs';
 
 const read = (name) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 const page = read('docs/cost.md');
@@ -23,7 +23,7 @@ function rowOf(name) {
   return { write, index_write, read: readUnits };
 }
 
-describe('colloquy cost', () => {
+describe('colloquy cost', { skip: onDynamoDb }, () => {
   test('reckons with the units of the page', async () => {
     const { units } = await estimate();
     for (const length of ['2', '100', '10,000']) assert.deepEqual(units.turn, rowOf(`a turn in a conversation of ${length} messages`));

@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -26,6 +26,7 @@ const kPages = onDynamoDb ? [{ page: 'docs/dynamodb.md' }] : [
   { page: 'docs/backup.md' },
   { page: 'docs/cost.md' },
   { page: 'docs/encryption.md' },
+  { page: 'docs/migrate.md' },
   { page: 'docs/operations.md', running: true },
 ];
 const kPorts = [8080, 8081, 9464, 9465];  // of the pages; others here
@@ -35,7 +36,8 @@ const kMark = '\u0001';
 // [{ line, code, terminal, skipped, shown }], in the order of the page.
 function blocksOf(text) {
   const blocks = [];
-  const pattern = /(?:^<!--(.*?)-->\n)?^```(\w*)\n(.*?)^```$/gms;
+  // The comment is in one line, or a mark further up would be taken for this block's.
+  const pattern = /(?:^<!--([^\n]*?)-->\n)?^```(\w*)\n(.*?)^```$/gms;
   for (const { 0: whole, 1: comment = '', 2: language, 3: body, index } of text.matchAll(pattern)) {
     if (language === '' && blocks.length > 0) blocks.at(-1).shown += body;
     if (language !== 'sh') continue;
@@ -157,41 +159,92 @@ async function runPage(t, { page, running = false }) {
   }
 }
 
+const repository = new URL('../../', import.meta.url);
+const read = (name) => readFileSync(new URL(name, repository), 'utf8');
+const isMark = (line) => /^ *<!--(.*)-->$/.test(line ?? '') && /not run: |terminal of its own/.test(line);
+const kCommand = new RegExp('^ *(?:\\$ |\\()?(?:umask \\S+ |[A-Z_]+=\\S+ )*(?:' +
+  'colloquy |\\./(?:run|test)\\b|build/release/|curl |(?:bench|scripts|tests)/[\\w./]+|(?:cmake|cpack|ctest|npm|git|sudo|apt-get|systemctl|docker|kubectl|helm|terraform|aws) )');
+
+// Every fence of shell commands, on a page that is run or not: { line, language, kind, run, marked, needs }.
+function shellFences(text) {
+  const lines = text.split('\n');
+  let open = false;
+  return lines.flatMap((line, at) => {
+    const [, indent, language, kind] = line.match(/^( *)```(\w*)(?: (\w+))?/) ?? [];
+    if (indent === undefined) return [];
+    open = !open;
+    if (!open || !['sh', 'bash', 'shell', 'console'].includes(language)) return [];
+    const needs = /^ *# needs \S/.test(lines[at + 1]);
+    return [{ line: at + 1, kind, needs, marked: isMark(lines[at - 1]), pasted: language === 'sh' && indent === '' && kind === undefined }];
+  });
+}
+
+// Which pages have tests of their own, and which blocks those run.
+const kOtherTests = {
+  'docs/deploy-kubernetes.md': ({ pasted }) => pasted && read('tests/deploy/pages.test.mjs').includes("readPage('deploy-kubernetes.md')"),
+  'docs/deploy-vm.md': ({ kind }) => ['package.test.mjs', 'machine.mjs'].some((name) =>
+    [`commands('${kind}')`, `kind === '${kind}'`].some((use) => read(`tests/deploy/${name}`).includes(use))),
+};
+
+function fencesNotRun(page, text, isRun) {
+  return shellFences(text).filter((fence) => !fence.marked && !fence.needs && !(isRun && fence.pasted) && !kOtherTests[page]?.(fence))
+    .map(({ line }) => `${page}:${line}: neither run nor marked`);
+}
+
+// A mark that says which test or page runs it instead names one that there is.
+function marksOfNothing(page, text) {
+  return [...text.matchAll(/<!-- not run: (.*?)-->/g)].flatMap(([, why]) => why.match(/(?:tests|docs)\/[\w./]+\w/g) ?? [])
+    .filter((path) => !existsSync(new URL(path, repository))).map((path) => `${page}: ${path} is not there`);
+}
+
 // Indented, or in a fence of another name, a command would be pasted by a reader and run by nobody here.
-function commandsNotMarked(text, isRun = true) {
+function commandsNotMarked(text, isRun = () => true) {
   const lines = text.split('\n');
   const found = [];
   let fence;
   let marked = false;
   lines.forEach((line, at) => {
     const [, indent, language] = line.match(/^( *)```(\w*)/) ?? [];
-    const isMark = (one) => /^ *<!--(.*)-->$/.test(one ?? '') && /not run: |terminal of its own/.test(one);
     if (indent !== undefined) {
-      if (fence === undefined) fence = { isRun: isRun && language === 'sh' && indent === '', marked: isMark(lines[at - 1]) };
+      const marked = isMark(lines[at - 1]) || /^ *# needs \S/.test(lines[at + 1]);
+      const run = isRun(/^ *```\w+ (\w+)/.exec(line)?.[1]) && language === 'sh' && indent === '';
+      if (fence === undefined) fence = { isRun: run, marked };
       else fence = undefined;
       return;
     }
     // A block begins where the line above is empty or a mark, and has that mark for all of its lines.
     const indented = fence === undefined && line.startsWith('    ');
     if (indented && !lines[at - 1].startsWith('    ')) marked = isMark(lines[at - 1]);
-    const isCommand = /^ *(?:\$ |\()?(?:umask \S+ |[A-Z_]+=\S+ )*(?:colloquy |\.\/run\b|build\/release\/|curl )/.test(line);
-    if (!isCommand) return;
+    if (!kCommand.test(line)) return;
     if (indented && !marked) found.push(`${at + 1}: ${line}`);
     if (fence && !fence.isRun && !fence.marked) found.push(`${at + 1}: ${line}`);
   });
   return found;
 }
 
-test('each command of the pages is in a block that is run, or says why not', { skip: onDynamoDb }, () => {
-  const pages = ['README.md', ...readdirSync(new URL('../../docs/', import.meta.url))
-    .filter((name) => name.endsWith('.md') && !name.startsWith('deploy-'))  // those have tests of their own
-    .map((name) => `docs/${name}`)];
+test('each command of every page is in a block that is run, or says why not', { skip: onDynamoDb }, () => {
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'bench/README.md', 'deploy/terraform/README.md',
+                 ...readdirSync(new URL('docs/', repository)).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
+  const run = [...kPages.map(({ page }) => page), 'docs/dynamodb.md'];
+  const found = pages.flatMap((page) => {
+    const text = read(page);
+    const isRun = (kind) => run.includes(page) || Boolean(kOtherTests[page]?.({ kind, pasted: kind === undefined }));
+    return [...commandsNotMarked(text, isRun).map((line) => `${page}:${line}`), ...fencesNotRun(page, text, run.includes(page)), ...marksOfNothing(page, text)];
+  });
+  assert.deepEqual(found, []);
+});
+
+test('a command that nobody runs is seen, wherever it stands', { skip: onDynamoDb }, () => {
+  const blocks = blocksOf('<!-- not run: so -->\n    curl x\n\n<!-- terminal of its own -->\n```sh\n./run\n```\n\n```sh\nls\n```\n');
+  assert.deepEqual(blocks.map(({ skipped, terminal }) => [skipped, terminal]), [[false, true], [false, false]]);
   assert.deepEqual(commandsNotMarked('Then\n\n    colloquy verify\n\n<!-- not run: so -->\n    curl x\n\n```sh\ncurl x\n```\n'),
                    ['3:     colloquy verify']);
-  const run = [...kPages.map(({ page }) => page), 'docs/dynamodb.md'];
-  const found = pages.flatMap((page) => commandsNotMarked(readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8'), run.includes(page))
-    .map((line) => `${page}:${line}`));
-  assert.deepEqual(found, []);
+  assert.deepEqual(commandsNotMarked('```\nkubectl get pods\n```\n\n    bench/run --quick\n').length, 2);
+  const page = '```sh\nls\n```\n\n<!-- not run: so -->\n```sh\nls\n```\n\n```sh\n# needs an account\nls\n```\n\n```bash\nls\n```\n\n```json\n{}\n```\n';
+  assert.deepEqual(fencesNotRun('docs/new.md', page, false), ['docs/new.md:1: neither run nor marked', 'docs/new.md:15: neither run nor marked']);
+  assert.deepEqual(fencesNotRun('docs/new.md', page, true), ['docs/new.md:15: neither run nor marked']);
+  assert.deepEqual(fencesNotRun('docs/deploy-vm.md', '```sh systemd\nls\n```\n\n```sh other\nls\n```\n', false), ['docs/deploy-vm.md:5: neither run nor marked']);
+  assert.deepEqual(marksOfNothing('p', '<!-- not run: tests/e2e/server.mjs does -->\n<!-- not run: tests/e2e/nothing.mjs does -->'), ['p: tests/e2e/nothing.mjs is not there']);
 });
 
 describe('the pages about data work as pasted', { concurrency: true }, () => {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { runCommand } from './server.mjs';
+import { onDynamoDb, runCommand } from './server.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const kPages = ['SECURITY.md', 'docs/security.md'];
@@ -53,7 +53,7 @@ function missingTests(text) {
   return found;
 }
 
-test('the pages of security name files, settings and tests that there are', async () => {
+test('the pages of security name files, settings and tests that there are', { skip: onDynamoDb }, async () => {
   const settings = (await runCommand(['settings'])).stdout;
   for (const page of kPages) {
     const text = read(page);
@@ -62,7 +62,7 @@ test('the pages of security name files, settings and tests that there are', asyn
   assert.deepEqual(missingTests(read('docs/security.md')), []);
 });
 
-test('each kind of mistake on them is seen', async () => {
+test('each kind of mistake on them is seen', { skip: onDynamoDb }, async () => {
   const settings = (await runCommand(['settings'])).stdout;
   const page = 'docs/security.md';
   const text = read(page);
