@@ -170,6 +170,7 @@ void LineageFolder::make() {
     throw unavailable("The backup's folder is not there: " + target_ +
                       " must be made, or what is mounted there is not.");
   }
+  files_.make_folder(path_);
   files_.make_folder(log_path());
   files_.make_folder(bases_path());
 }
