@@ -44,7 +44,7 @@ std::vector<Span> spans(const store::TargetFiles& files, const std::string& targ
     if (bases.empty()) continue;
     found.push_back(
         {lineage, bases.front().time_ms,
-         std::max({last_commit_ms(folder), bases.back().time_ms, folder.caught_up_ms()})});
+         std::max({last_commit_ms(folder), bases.back().time_ms, folder.caught_up().time_ms})});
   }
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.last_ms < b.last_ms; });

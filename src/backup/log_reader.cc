@@ -24,7 +24,7 @@ std::string missing_commits(std::uint64_t first, std::uint64_t last, const Linea
 
 LogReader::LogReader(const LineageFolder& folder, std::uint64_t sequence,
                      std::optional<Before> before)
-    : folder_(folder), sequence_(sequence), before_(before) {
+    : folder_(folder), run_ends_(folder.run_ends()), sequence_(sequence), before_(before) {
   list();
 }
 
@@ -108,14 +108,27 @@ std::optional<Segment> LogReader::find() {
   throw unavailable("The backup changes all the time.", folder_.path());
 }
 
+// Where it stands, up to the next segment that there is.
+void LogReader::note_what_is_missing() {
+  auto missing_from = sequence_;
+  const auto end = std::lower_bound(run_ends_.begin(), run_ends_.end(), missing_from);
+  const bool lost =
+      end != run_ends_.end() && (at_ == names_.size() || *end < names_[at_].first_sequence);
+  if (lost) {
+    ended_ = false;
+    problems_.push_back(missing_commits(missing_from, *end, folder_));
+    missing_from = *end + 1;
+  }
+  if (at_ == names_.size() || names_[at_].first_sequence == missing_from) return;
+  auto& told = begins_anew(names_[at_]) ? gaps_ : problems_;
+  told.push_back(missing_commits(missing_from, names_[at_].first_sequence - 1, folder_));
+}
+
 std::optional<std::vector<store::Commit>> LogReader::next() {
   auto segment = find();
   if (!segment) {
     ended_ = at_ == names_.size() && !damaged_here_;
-    if (at_ < names_.size() && !damaged_here_) {
-      auto& told = begins_anew(names_[at_]) ? gaps_ : problems_;
-      told.push_back(missing_commits(sequence_, names_[at_].first_sequence - 1, folder_));
-    }
+    if (!damaged_here_) note_what_is_missing();
     return std::nullopt;
   }
   auto& commits = segment->commits;

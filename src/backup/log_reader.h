@@ -33,9 +33,10 @@ class LogReader {
   std::optional<std::vector<store::Commit>> next();
 
   // The commits that are missing where it stands, where what comes behind them begins anew: nobody
-  // has shipped them. Of a segment that was lost the next one says so.
+  // has shipped them. Of a segment that was lost the next one says so, or the end of its run that
+  // was noted.
   const std::vector<std::string>& gaps() const { return gaps_; }
-  // Nothing that the target has comes later.
+  // Nothing that the target has comes later, and nothing that it had is known to be missing there.
   bool ended() const { return ended_; }
   // What is damaged or missing so far, even where another segment had the same.
   const std::vector<std::string>& problems() const { return problems_; }
@@ -48,6 +49,7 @@ class LogReader {
   std::optional<Segment> find();
   Found try_candidates(std::optional<Segment>& found);
   void list();
+  void note_what_is_missing();
   // A second time, after a pause, where it cannot be read, or is the newest and may be being
   // written.
   Segment read(const SegmentName& name) const;
@@ -55,6 +57,8 @@ class LogReader {
   bool begins_anew(const SegmentName& name) const;
 
   const LineageFolder& folder_;
+  // Read before the segments are listed: a server that ships meanwhile says so after it has.
+  const std::vector<std::uint64_t> run_ends_;
   std::vector<SegmentName> names_;  // in order of their first sequence
   std::size_t at_ = 0;              // the first one that is not among the candidates
   std::vector<SegmentName> candidates_;

@@ -53,7 +53,7 @@ TEST_F(OldLineagesTest, OneThatNobodyHasUsedForLongerThanTheWindowGoes) {
   auto old = make(kNowMs - 36 * kDayMs);
   auto recent = make(kNowMs - 34 * kDayMs);
   auto caught_up = make(kNowMs - 36 * kDayMs);
-  caught_up.set_caught_up(kNowMs - kDayMs);
+  caught_up.set_caught_up({kNowMs - kDayMs, 0});
   auto reaches_further = make(kNowMs - 36 * kDayMs);
   reaches_further.set_window(kWindow * 2);
   OldLineages lineages(files_, target_, kWatched);
@@ -77,7 +77,7 @@ TEST_F(OldLineagesTest, OneThatIsUsedStaysWhateverTheTimesSay) {
   const auto end = std::chrono::steady_clock::now() + 20 * kWatched;
   // By a clock that is years behind ours.
   for (std::int64_t i = 0; std::chrono::steady_clock::now() < end; ++i) {
-    used.set_caught_up(kNowMs - 1000 * kDayMs + i);
+    used.set_caught_up({kNowMs - 1000 * kDayMs + i, 0});
     lineages.step(own.lineage(), kNowMs, kWindow);
   }
   EXPECT_TRUE(is_there(held));

@@ -71,7 +71,7 @@ class Restore {
   Restored run() {
     auto bases = folder_.bases();
     restored_.lineage = folder_.lineage();
-    restored_.caught_up_ms = folder_.caught_up_ms();
+    restored_.caught_up_ms = folder_.caught_up().time_ms;
     restored_.problems = std::move(bases.damaged);
     std::erase_if(bases.records, [this](const auto& base) { return base.time_ms > at_ms(); });
     if (bases.records.empty()) {

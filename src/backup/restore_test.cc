@@ -7,6 +7,7 @@
 namespace colloquy::backup {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -280,6 +281,7 @@ TEST(RestoreTest, GoesUpToWhatIsDamagedAndNamesIt) {
     harness.write();
     harness.round();
   }
+  harness.shipper().ship_rest();
   const auto begin_ms = harness.held_at().begin()->first;
   const auto files = harness.segment_files();
   ASSERT_GE(files.size(), 5U);
@@ -301,16 +303,49 @@ TEST(RestoreTest, GoesUpToWhatIsDamagedAndNamesIt) {
       EXPECT_THAT(harness.verified().front().problems, Not(IsEmpty()));
       write_contents(files[i], whole);
     }
-    if (i + 1 == files.size()) continue;  // nothing says that the last one was ever there
     std::filesystem::remove(files[i]);
     auto request = harness.request(std::nullopt);
     auto restored = harness.restore_to(request);
     EXPECT_FALSE(restored.complete);
-    EXPECT_THAT(restored.problems, Not(IsEmpty()));
+    EXPECT_THAT(restored.problems, ElementsAre(HasSubstr("in no segment")));
     EXPECT_THAT(harness.verified().front().problems, Not(IsEmpty()));
     write_contents(files[i], whole);
   }
   expect_every_moment(harness);
+}
+
+// The mark of the later run has taken the place of the earlier one's.
+TEST(RestoreTest, ALostEndOfAnEarlierRunIsToldFromWhatNobodyHasShipped) {
+  BackupHarness harness;
+  harness.shipper_options().log_limit_bytes = 1;
+  harness.open();
+  harness.base();
+  for (int i = 0; i < 2; ++i) {
+    harness.write();
+    harness.round();
+  }
+  const auto shipped_ms = harness.held_at().rbegin()->first;
+  const auto last = harness.segment_files().back();
+  for (int i = 0; i < 2; ++i) {
+    harness.write();
+    harness.store().flush_and_compact();
+  }
+  harness.shipper().guard_log();
+  harness.base();
+  harness.write();
+  harness.round();
+  harness.shipper().ship_rest();
+  EXPECT_THAT(harness.verified().front().problems, IsEmpty());
+  EXPECT_THAT(harness.verified().front().gaps, ElementsAre(HasSubstr("in no segment")));
+  std::filesystem::remove(last);
+  auto verified = harness.verified().front();
+  EXPECT_THAT(verified.problems, ElementsAre(HasSubstr("in no segment")));
+  EXPECT_THAT(verified.gaps, ElementsAre(HasSubstr("in no segment")));
+  EXPECT_EQ(verified.windows.size(), 2U);
+  auto restored = harness.restore_to(harness.request(shipped_ms));
+  EXPECT_FALSE(restored.complete);
+  EXPECT_EQ(restored.problems, verified.problems);
+  EXPECT_EQ(restored.gaps, verified.gaps);
 }
 
 TEST(RestoreTest, AnOlderBaseServesWhereANewerOneIsDamaged) {

@@ -105,7 +105,7 @@ void Shipper::round_with_base(const store::CopyProgress& progress) {
   release_log();
   if (!position_ && options_.owns_log) begin_position();
   add_base(base_.take({options_.target, folder_->lineage(), owner_, progress, false}));
-  folder_->set_caught_up(begun_ms);
+  folder_->set_caught_up({begun_ms, shipped_sequence()});
   prune();
   merger_->step(segments_);
 }
@@ -203,7 +203,7 @@ void Shipper::note_caught_up(std::int64_t time_ms) {
   // Whoever has taken the backup over says this from then on.
   const bool looked = ownership_seen_ms_ && *ownership_seen_ms_ >= time_ms;
   if (!looked || !restorable()) return;
-  folder_->set_caught_up(time_ms);
+  folder_->set_caught_up({time_ms, shipped_sequence()});
 }
 
 void Shipper::ship() {
@@ -250,7 +250,17 @@ void Shipper::note_position(const Position& position) {
   shipped_commit_ = position.last_commit;
 }
 
+std::uint64_t Shipper::shipped_sequence() const {
+  std::uint64_t last = 0;
+  for (const auto& segment : segments_) last = std::max(last, segment.last_sequence);
+  return last;
+}
+
 void Shipper::begin_position() {
+  // A segment that is lost later is told by this from commits that nobody has shipped.
+  const auto end = std::max(shipped_sequence(), folder_->caught_up().sequence);
+  const bool needed = bases_.empty() || bases_.front().from_sequence < end;
+  if (end != 0 && needed) folder_->end_run(end);
   shipped_ms_ = std::max(shipped_ms_, source_.newest_commit_ms());
   const auto next = source_.newest_sequence() + 1;
   note_position({next, next, 0, {}});
@@ -335,6 +345,7 @@ void Shipper::prune() {
     bases_.erase(bases_.begin());
     store::BaseEngine(files_, folder_->bases_path(), store::BaseEngine::Use::kWrite)
         .remove(base.id);
+    folder_->forget_runs_up_to(bases_.front().from_sequence);
   }
   const auto needed_from = bases_.front().from_sequence;
   for (std::size_t removed = 0; removed < kPrunedSegments; ++removed) {

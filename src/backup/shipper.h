@@ -114,6 +114,8 @@ class Shipper {
   bool continues(const BaseRecord& newest);
   // Of the segments that end at the last.
   std::uint64_t run_sequence() const;
+  // The last that is in a segment; 0: there is none.
+  std::uint64_t shipped_sequence() const;
   void require_ownership();
   // That all which was acknowledged by this time is in the target, as often as the ownership is
   // looked at.

@@ -40,6 +40,7 @@ constexpr std::string_view kRecordPrefix = "base-";
 constexpr std::string_view kOwnerPrefix = "owner-";
 constexpr std::string_view kWindowPrefix = "keep-";
 constexpr std::string_view kCaughtUpPrefix = "caught-up-";
+constexpr std::string_view kRunEndPrefix = "run-ended-";
 constexpr std::size_t kPaddedDigits = 20;
 
 std::string record_prefix(std::uint32_t id) {
@@ -73,9 +74,21 @@ std::optional<std::int64_t> parse_window(std::string_view name) {
   return parse_number<std::int64_t>(name.substr(kWindowPrefix.size()));
 }
 
-std::optional<std::int64_t> parse_caught_up(std::string_view name) {
+// Those of before sequences were said have the time alone.
+std::optional<LineageFolder::CaughtUp> parse_caught_up(std::string_view name) {
   if (!name.starts_with(kCaughtUpPrefix)) return std::nullopt;
-  return parse_number<std::int64_t>(name.substr(kCaughtUpPrefix.size()));
+  name.remove_prefix(kCaughtUpPrefix.size());
+  const auto time_ms = parse_number<std::int64_t>(name.substr(0, kPaddedDigits));
+  if (!time_ms) return std::nullopt;
+  if (name.size() <= kPaddedDigits) return LineageFolder::CaughtUp{*time_ms, 0};
+  const auto sequence = parse_number<std::uint64_t>(name.substr(kPaddedDigits + 1));
+  if (name[kPaddedDigits] != '-' || !sequence) return std::nullopt;
+  return LineageFolder::CaughtUp{*time_ms, *sequence};
+}
+
+std::optional<std::uint64_t> parse_run_end(std::string_view name) {
+  if (!name.starts_with(kRunEndPrefix)) return std::nullopt;
+  return parse_number<std::uint64_t>(name.substr(kRunEndPrefix.size()));
 }
 
 std::string fields_of(const BaseRecord& record) {
@@ -157,6 +170,7 @@ void LineageFolder::make() {
     throw unavailable("The backup's folder is not there: " + target_ +
                       " must be made, or what is mounted there is not.");
   }
+  files_.make_folder(path_);
   files_.make_folder(log_path());
   files_.make_folder(bases_path());
 }
@@ -308,15 +322,23 @@ void LineageFolder::set_window(std::chrono::seconds window) {
   for (const auto& name : others) files_.remove(path_ + "/" + name);
 }
 
-std::int64_t LineageFolder::caught_up_ms() const {
-  std::int64_t last = 0;
-  for (const auto& name : files_.list(path_))
-    last = std::max(last, parse_caught_up(name).value_or(0));
+// Of two, one was to be removed: the later one has the greater sequence, but of a clock that was
+// set back not the later time.
+LineageFolder::CaughtUp LineageFolder::caught_up() const {
+  CaughtUp last;
+  for (const auto& name : files_.list(path_)) {
+    const auto said = parse_caught_up(name);
+    if (!said) continue;
+    last.time_ms = std::max(last.time_ms, said->time_ms);
+    last.sequence = std::max(last.sequence, said->sequence);
+  }
   return last;
 }
 
-void LineageFolder::set_caught_up(std::int64_t time_ms) {
-  const auto mark = std::string(kCaughtUpPrefix) + padded(static_cast<std::uint64_t>(time_ms));
+void LineageFolder::set_caught_up(const CaughtUp& caught_up) {
+  const auto mark = std::string(kCaughtUpPrefix) +
+                    padded(static_cast<std::uint64_t>(caught_up.time_ms)) + "-" +
+                    padded(caught_up.sequence);
   std::vector<std::string> earlier;
   for (const auto& name : files_.list(path_)) {
     if (name == mark) return;
@@ -327,8 +349,30 @@ void LineageFolder::set_caught_up(std::int64_t time_ms) {
   for (const auto& name : earlier) files_.remove(path_ + "/" + name);
 }
 
+void LineageFolder::end_run(std::uint64_t sequence) {
+  const auto path = path_ + "/" + std::string(kRunEndPrefix) + padded(sequence);
+  if (!files_.exists(path)) files_.write_new(path, "");
+}
+
+void LineageFolder::forget_runs_up_to(std::uint64_t sequence) {
+  for (const auto& name : files_.list(path_)) {
+    const auto end = parse_run_end(name);
+    if (end && *end <= sequence) files_.remove(path_ + "/" + name);
+  }
+}
+
+std::vector<std::uint64_t> LineageFolder::run_ends() const {
+  std::vector<std::uint64_t> ends;
+  for (const auto& name : files_.list(path_)) {
+    if (auto end = parse_run_end(name)) ends.push_back(*end);
+    if (auto last = parse_caught_up(name)) ends.push_back(last->sequence);
+  }
+  std::sort(ends.begin(), ends.end());
+  return ends;
+}
+
 std::int64_t LineageFolder::last_use_ms() const {
-  auto last = caught_up_ms();
+  auto last = caught_up().time_ms;
   last = std::max(last, parse_owner(owner()).value_or(0));
   for (const auto& base : bases().records) last = std::max({last, base.time_ms, base.taken_ms});
   return last;

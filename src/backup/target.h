@@ -6,7 +6,10 @@
 //                                               the commits of these sequence numbers
 //   TARGET/LINEAGE/owner-<time>-<random>        who ships here; the last one does
 //   TARGET/LINEAGE/keep-<seconds>               how far back it is to reach
-//   TARGET/LINEAGE/caught-up-<time>             all that was committed by then is here
+//   TARGET/LINEAGE/caught-up-<time>-<sequence>  all that was committed by then is here, and the
+//                                               segments reach up to there
+//   TARGET/LINEAGE/run-ended-<sequence>         segments reached up to there, and what comes
+//                                               behind them began anew
 //
 // LINEAGE is the database's own (32 hexadecimal digits), so that two histories never
 // mix. Segments may overlap: a run of small ones is replaced by one that holds the
@@ -98,10 +101,24 @@ class LineageFolder {
   std::optional<std::chrono::seconds> window() const;
   void set_window(std::chrono::seconds window);
 
-  // All that was acknowledged by this time has been shipped; 0: it was never said. Commits that are
-  // here may be later.
-  std::int64_t caught_up_ms() const;
-  void set_caught_up(std::int64_t time_ms);
+  struct CaughtUp {
+    // All that was acknowledged by this time has been shipped; 0: it was never said. Commits that
+    // are here may be later.
+    std::int64_t time_ms = 0;
+    // The last one that was in a segment then; 0: none was, or it was not said.
+    std::uint64_t sequence = 0;
+  };
+  CaughtUp caught_up() const;
+  // In the place of what was said before.
+  void set_caught_up(const CaughtUp& caught_up);
+
+  // What follows the commit of `sequence`, which is in a segment, begins anew. Said once, and no
+  // more of those that no base needs.
+  void end_run(std::uint64_t sequence);
+  void forget_runs_up_to(std::uint64_t sequence);
+  // The last sequence numbers of the runs of segments that there were, as far as that was said, in
+  // order: a log that ends before one of them has lost what was there.
+  std::vector<std::uint64_t> run_ends() const;
 
   // When somebody last did something here: began to ship, caught up, took a base. 0: nobody did.
   std::int64_t last_use_ms() const;

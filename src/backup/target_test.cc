@@ -97,6 +97,48 @@ TEST(TargetTest, AForeignNameIsNobodysMark) {
   EXPECT_NO_THROW(harness.round());
 }
 
+TEST(TargetTest, AMarkOfBeforeSequencesWereSaidIsReadAndReplaced) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  LineageFolder folder(store::TargetFiles(), harness.shipper_options().target,
+                       harness.shipper().lineage());
+  const auto marks = [&] {
+    auto names = folder.files().list(folder.path());
+    std::erase_if(names, [](const auto& name) { return !name.starts_with("caught-up-"); });
+    return names;
+  };
+  ASSERT_THAT(marks(), testing::SizeIs(1));
+  folder.files().remove(folder.path() + "/" + marks().front());
+  for (const auto* foreign : {"caught-up-", "caught-up-x", "caught-up-00000001700000009000-",
+                              "caught-up-00000001700000009000_00000000000000000007"}) {
+    write_contents(folder.path() + "/" + foreign, "");
+    EXPECT_EQ(folder.caught_up().time_ms, 0) << foreign;
+    folder.files().remove(folder.path() + "/" + foreign);
+  }
+  write_contents(folder.path() + "/caught-up-00000001700000005000", "");
+  EXPECT_EQ(folder.caught_up().time_ms, 1'700'000'005'000);
+  EXPECT_EQ(folder.caught_up().sequence, 0U);
+  EXPECT_TRUE(harness.restore_to(harness.request(1'700'000'005'000)).complete);
+  folder.set_caught_up({1'700'000'006'000, 7});
+  EXPECT_THAT(marks(), testing::ElementsAre("caught-up-00000001700000006000-00000000000000000007"));
+  EXPECT_EQ(folder.caught_up().time_ms, 1'700'000'006'000);
+  EXPECT_EQ(folder.caught_up().sequence, 7U);
+}
+
+TEST(TargetTest, ARunThatNoBaseNeedsIsForgotten) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  LineageFolder folder(store::TargetFiles(), harness.shipper_options().target,
+                       harness.shipper().lineage());
+  folder.set_caught_up({1, 30});
+  for (const std::uint64_t end : {10U, 20U, 20U}) folder.end_run(end);
+  EXPECT_THAT(folder.run_ends(), testing::ElementsAre(10U, 20U, 30U));
+  folder.forget_runs_up_to(19);
+  EXPECT_THAT(folder.run_ends(), testing::ElementsAre(20U, 30U));
+}
+
 TEST(TargetTest, TwoOnOneFolderDoNotMeetWhicheverWayTheyCame) {
   BackupHarness harness;
   harness.open();

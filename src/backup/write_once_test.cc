@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -137,6 +138,122 @@ TEST(WriteOnceTest, OutsideOfTheBasesNoFileIsRenamedOrWrittenTwice) {
   EXPECT_GT(disk->written(".segment"), 8U);
   EXPECT_GE(disk->written(".record"), 4U);
   expect_whole(harness, Look::kLastMoment);
+}
+
+// What a power loss would leave of the folders of a target, and when a log went. Thread-safe.
+struct Durable {
+  std::mutex mutex;
+  std::set<std::string> synced;                     // folders, since one was last made in them
+  std::optional<std::set<std::string>> at_release;  // of the first log
+};
+
+// RocksDB has names that end so.
+std::string without_slash(std::string name) {
+  if (name.ends_with('/')) name.pop_back();
+  return name;
+}
+
+class SyncedFolder final : public rocksdb::FSDirectoryWrapper {
+ public:
+  SyncedFolder(std::unique_ptr<rocksdb::FSDirectory> folder, std::string name, Durable& durable)
+      : FSDirectoryWrapper(std::move(folder)), name_(std::move(name)), durable_(durable) {}
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    return note(FSDirectoryWrapper::Fsync(options, debug));
+  }
+  IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* debug,
+                               const rocksdb::DirFsyncOptions& why) override {
+    return note(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, why));
+  }
+
+ private:
+  IOStatus note(IOStatus status) {
+    const std::scoped_lock lock(durable_.mutex);
+    if (status.ok()) durable_.synced.insert(name_);
+    return status;
+  }
+
+  const std::string name_;
+  Durable& durable_;
+};
+
+// Of the target, and of the database.
+class DurableFileSystem final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit DurableFileSystem(Durable& durable)
+      : FileSystemWrapper(rocksdb::FileSystem::Default()), durable_(durable) {}
+  const char* Name() const override { return "DurableFileSystem"; }
+
+  IOStatus CreateDirIfMissing(const std::string& name, const IOOptions& options,
+                              IODebugContext* debug) override {
+    {
+      const std::scoped_lock lock(durable_.mutex);
+      durable_.synced.erase(std::filesystem::path(without_slash(name)).parent_path().string());
+    }
+    return FileSystemWrapper::CreateDirIfMissing(name, options, debug);
+  }
+  IOStatus NewDirectory(const std::string& name, const IOOptions& options,
+                        std::unique_ptr<rocksdb::FSDirectory>* folder,
+                        IODebugContext* debug) override {
+    auto status = FileSystemWrapper::NewDirectory(name, options, folder, debug);
+    if (status.ok()) {
+      *folder = std::make_unique<SyncedFolder>(std::move(*folder), without_slash(name), durable_);
+    }
+    return status;
+  }
+  IOStatus DeleteFile(const std::string& name, const IOOptions& options,
+                      IODebugContext* debug) override {
+    if (name.ends_with(".log")) {
+      const std::scoped_lock lock(durable_.mutex);
+      if (!durable_.at_release) durable_.at_release = durable_.synced;
+    }
+    return FileSystemWrapper::DeleteFile(name, options, debug);
+  }
+
+ private:
+  Durable& durable_;
+};
+
+TEST(WriteOnceTest, EachFolderIsDurableBeforeTheFirstLogGoes) {
+  // Made by this process, or by one that died before it had synced anything.
+  for (const bool there : {false, true}) {
+    Durable durable;
+    auto disk = std::make_shared<DurableFileSystem>(durable);
+    BackupHarness harness;
+    const auto target = harness.shipper_options().target;
+    harness.store_options().file_system = disk;
+    harness.open();
+    if (there) {
+      const auto folder = target + "/" + lineage_name(harness.source().lineage());
+      std::filesystem::create_directories(folder + "/log");
+      std::filesystem::create_directories(folder + "/bases");
+    }
+    harness.begin_backup(store::TargetFiles(disk));
+    harness.base();
+    for (int i = 0; i < 2; ++i) {
+      harness.write();
+      harness.store().flush_and_compact();
+      harness.round();
+    }
+    ASSERT_TRUE(durable.at_release);
+    EXPECT_THAT(
+        *durable.at_release,
+        testing::IsSupersetOf({harness.folder().string(), target, harness.lineage_path(),
+                               harness.lineage_path() + "/log", harness.lineage_path() + "/bases"}))
+        << there;
+    harness.close();
+  }
+}
+
+TEST(WriteOnceTest, TheListOfTheErasedIsDurableWithItsFolder) {
+  for (const bool there : {false, true}) {
+    Durable durable;
+    const store::TemporaryFolder own;
+    const auto target = own.path().string();
+    if (there) std::filesystem::create_directory(target + "/erased");
+    store::TargetFiles files(std::make_shared<DurableFileSystem>(durable));
+    note_erased(files, target, {store::erased_name(UserId("carol")), 1});
+    EXPECT_THAT(durable.synced, testing::IsSupersetOf({target, target + "/erased"})) << there;
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <rocksdb/file_system.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <utility>
@@ -25,6 +26,22 @@ rocksdb::IOStatus write_whole(rocksdb::FileSystem& system, const std::string& pa
   return status.ok() ? closed : status;
 }
 
+rocksdb::IOStatus sync_folder(rocksdb::FileSystem& system, const std::string& path) {
+  std::unique_ptr<rocksdb::FSDirectory> folder;
+  auto status = system.NewDirectory(path, IOOptions(), &folder, nullptr);
+  return status.ok() ? folder->Fsync(IOOptions(), nullptr) : status;
+}
+
+// So that a power loss leaves the folder in it. What is mounted there is not in it, and one that
+// may not be read cannot be synced.
+void sync_parent(rocksdb::FileSystem& system, const std::filesystem::path& folder) {
+  auto parent = folder.parent_path().string();
+  if (parent.empty()) parent = ".";
+  const bool within = TargetFiles::device(parent) == TargetFiles::device(folder.string());
+  if (!within || ::access(parent.c_str(), R_OK) != 0) return;
+  check(sync_folder(system, parent), "syncing the folder " + parent);
+}
+
 }  // namespace
 
 TargetFiles::TargetFiles(std::shared_ptr<rocksdb::FileSystem> system)
@@ -37,27 +54,31 @@ std::optional<std::uint64_t> TargetFiles::device(const std::string& path) {
 }
 
 void TargetFiles::make_folder(const std::string& path) {
+  std::filesystem::path whole(path);
+  if (!whole.has_filename()) whole = whole.parent_path();  // "a/b/"
   std::filesystem::path so_far;
-  for (const auto& part : std::filesystem::path(path)) {
+  for (const auto& part : whole) {
     so_far /= part;
-    if (system_->FileExists(so_far.string(), IOOptions(), nullptr).ok()) {
+    const bool there = system_->FileExists(so_far.string(), IOOptions(), nullptr).ok();
+    if (there) {
       bool is_folder = false;
       auto status = system_->IsDirectory(so_far.string(), IOOptions(), &is_folder, nullptr);
-      if (!status.ok() || is_folder) continue;
-      throw Error(ErrorCode::kInvalid, so_far.string() + " is no folder.");
+      if (status.ok() && !is_folder) {
+        throw Error(ErrorCode::kInvalid, so_far.string() + " is no folder.");
+      }
+    } else {
+      check(system_->CreateDirIfMissing(so_far.string(), IOOptions(), nullptr),
+            "making the folder " + so_far.string());
     }
-    check(system_->CreateDirIfMissing(so_far.string(), IOOptions(), nullptr),
-          "making the folder " + so_far.string());
+    // Whoever made it may have died before the sync.
+    if (!there || so_far == whole) sync_parent(*system_, so_far);
   }
 }
 
 void TargetFiles::write_new(const std::string& path, std::string_view text) {
   auto status = write_whole(*system_, path, text);
   if (status.ok()) {
-    std::unique_ptr<rocksdb::FSDirectory> folder;
-    auto parent = std::filesystem::path(path).parent_path().string();
-    status = system_->NewDirectory(parent, IOOptions(), &folder, nullptr);
-    if (status.ok()) status = folder->Fsync(IOOptions(), nullptr);
+    status = sync_folder(*system_, std::filesystem::path(path).parent_path().string());
   }
   if (status.ok()) return;
   system_->DeleteFile(path, IOOptions(), nullptr).PermitUncheckedError();

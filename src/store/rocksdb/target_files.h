@@ -28,7 +28,7 @@ class TargetFiles {
   // Which device a folder that is there lies on; nullopt where there is none. A share that is no
   // longer mounted leaves its mount point, which is on another one.
   static std::optional<std::uint64_t> device(const std::string& path);
-  // With its parents.
+  // With its parents; durable when it returns, also where it was there.
   void make_folder(const std::string& path);
   // Durable when it returns. A file that could not be written whole is taken away where that can be
   // done; readers must know half a file from a whole one.
