@@ -3,6 +3,7 @@
 
 #include "base/boot_clock.h"
 #include "base/error.h"
+#include "base/testing/next_call.h"
 #include "store/dynamodb/dynamodb_harness.h"
 #include "store/dynamodb/faulty_service_harness.h"
 
@@ -39,8 +40,47 @@ class ErasureTest : public testing::Test {
     return run_task(one_->list_conversations(alice_, 10, {})).conversations.size();
   }
 
+  // Long enough to be in parts.
+  Conversation make_long(const UserId& user) {
+    auto key = [](const char* name) { return IdempotencyKey{name, {}, 4'000'000'000}; };
+    auto made = run_task(one_->create_conversation(user, {}, key("first")));
+    EXPECT_FALSE(made.replayed);
+    NewMessage message;
+    message.content = std::string(700'000, 'x');
+    run_task(one_->append_message(user, made.conversation.id, message, key("second")));
+    return made.conversation;
+  }
+  // Begins it and ends it; said how far that was known to have come.
+  struct Erased {
+    bool begun = false;
+    bool ended = false;
+  };
+  Erased try_to_erase(DynamoDbStore& server) {
+    Erased erased;
+    try {
+      run_task(server.begin_erasure(alice_));
+      erased.begun = true;
+      end(server, run_task(server.unfinished_erasures()).at(0));
+      erased.ended = true;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.detail();
+    }
+    return erased;
+  }
+
   std::vector<boost::json::object> rows() {
     return run_task(harness_.rows(harness_.options().tables.messages));
+  }
+  // Of both tables, those that have the text anywhere in them.
+  std::size_t rows_with(const std::string& text) {
+    std::size_t count = 0;
+    const auto& tables = harness_.options().tables;
+    for (const auto& table : {tables.conversations, tables.messages}) {
+      for (const auto& row : run_task(harness_.rows(table))) {
+        count += boost::json::serialize(row).find(text) == std::string::npos ? 0 : 1;
+      }
+    }
+    return count;
   }
   std::size_t looking() {
     std::size_t count = 0;
@@ -130,6 +170,52 @@ TEST_F(ErasureTest, EndsWhereOthersHaveTakenItOverOnlyForThem) {
   EXPECT_EQ(look(*other_), erasure);
   end(*other_, erasure);
   EXPECT_TRUE(run_task(other_->unfinished_erasures()).empty());
+}
+
+TEST_F(ErasureTest, AnotherServerEndsItWhateverCallWasTheLast) {
+  FaultyService service(std::getenv("COLLOQUY_TEST_DYNAMODB"));  // NOLINT(concurrency-mt-unsafe)
+  auto client = harness_.connect(service.url(), {.attempts = 1});
+  const UserId bob("bob");
+  const auto kept = make_long(bob);
+  const auto rows_of_bob = rows_with(kept.id.to_string());
+  bool died = true;
+  std::size_t call = 1;
+  for (; died; call = next_call(call)) {
+    SCOPED_TRACE(call);
+    const auto conversation = make_long(alice_);
+    auto dying = harness_.open_dynamodb(*client);
+    service.spoil(call, FaultyService::Fault::kNotDone, FaultyService::Lasting::kAndAllAfterIt);
+    auto said = try_to_erase(*dying);
+    died = service.calls() >= call;
+    dying.reset();
+    service.heal();
+    // Past its claim, and past its word that it looks.
+    advance_s(120);
+    auto next = harness_.open_dynamodb();
+    auto unfinished = run_task(next->unfinished_erasures());
+    ASSERT_EQ(unfinished.size(), said.begun && !said.ended ? 1U : 0U);
+    if (!said.begun) {
+      auto page = run_task(next->list_messages(alice_, conversation.id, {}));
+      ASSERT_EQ(page.messages.size(), 1U);
+      ASSERT_TRUE(try_to_erase(*next).ended);
+    }
+    for (const auto& erasure : unfinished) end(*next, erasure);
+    ASSERT_TRUE(run_task(next->unfinished_erasures()).empty());
+    ASSERT_EQ(conversations(), 0U);
+    ASSERT_EQ(run_task(next->erased_users("")).size(), 1U);
+    // The record of the deletion stays for as long as a turn may run.
+    for (const auto& row : rows()) {
+      auto hash = *dynamodb::AttributeReader(row).string("conversation_id");
+      ASSERT_FALSE(hash.starts_with(conversation.id.to_string())) << hash;
+    }
+    advance_s(3600);
+    run_task(next->settle_now());
+    ASSERT_EQ(rows_with(conversation.id.to_string()), 0U);
+    ASSERT_EQ(rows_with(alice_.value()), 0U);
+    ASSERT_EQ(rows_with(kept.id.to_string()), rows_of_bob);
+    run_task(next->stop_looking());
+  }
+  EXPECT_GT(call, 20U);
 }
 
 TEST_F(ErasureTest, NothingThatIsDamagedHoldsItUp) {

@@ -121,8 +121,9 @@ Task<Erasures::Left> UserEraser::erase_some(Erasure erasure) {
 // were the record to go sooner, it would.
 Task<> UserEraser::erase_conversation(const UserId& user, const Rows::ConversationKey& key) {
   co_await rows_->put_purge(user, key.id, clock_.now_s(), longest_turn_.count());
-  co_await rows_->erase_conversation(user, key.id, std::nullopt);
+  // Before the conversation, which alone names it.
   if (!key.idempotency.empty()) co_await rows_->erase_keyed(key.idempotency);
+  co_await rows_->erase_conversation(user, key.id, std::nullopt);
 }
 
 Task<bool> UserEraser::erase_messages(const UserId& user, Deadline deadline) {
