@@ -85,6 +85,8 @@ std::vector<EmfMetric> emf_metrics() {
       {"colloquy_dynamodb_consumed_units_total", kDifference, "Count", by({"table", "kind"})},
       {"colloquy_dynamodb_table_items", kLevel, "Count", table},
       {"colloquy_dynamodb_table_bytes", kLevel, "Bytes", table},
+      {"colloquy_dynamodb_index_items", kLevel, "Count", by({"table", "index"})},
+      {"colloquy_dynamodb_index_bytes", kLevel, "Bytes", by({"table", "index"})},
       {"colloquy_backup_age_seconds", kLevel, "Seconds", all},
       {"colloquy_backup_failures_total", kDifference, "Count", all},
       {"colloquy_backup_log_given_up_total", kDifference, "Count", all},
