@@ -28,6 +28,9 @@ namespace {
 using config::ConfigError;
 using config::ServeConfig;
 
+// Of the embedded store, unless the settings say otherwise.
+constexpr auto kPartialSaveInterval = std::chrono::milliseconds(1'000);
+
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets any
   return value == nullptr ? "" : value;
@@ -282,6 +285,28 @@ void check_tls_files(const ServeConfig& config) {
   check_readable(key, config.tls_key);
   for_setting(certificate + " with " + key,
               [&] { http::TlsCertificate(config.tls_cert, config.tls_key); });
+}
+
+chat::ChatOptions chat_options(const ServeConfig& config) {
+  chat::ChatOptions options;
+  // A budget alone decides alone.
+  if (config.context_tokens > 0 && !config.sources.has("context-messages")) {
+    options.context_messages.reset();
+  } else {
+    options.context_messages = config.context_messages;
+  }
+  options.context_summary = config.context_summary;
+  options.context_tokens = config.context_tokens;
+  options.max_tokens_default = config.max_tokens_default;
+  options.max_content_bytes = config.max_content_bytes;
+  options.max_turns = config.max_turns;
+  options.temporary_ttl_seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(config.temporary_ttl).count();
+  options.turn_timeout = config.turn_timeout;
+  options.partial_save_interval = config.partial_save_interval.value_or(
+      config.store == config::StoreKind::kRocksDb ? kPartialSaveInterval
+                                                  : std::chrono::milliseconds(0));
+  return options;
 }
 
 template <class Config>

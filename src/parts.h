@@ -16,6 +16,7 @@
 #include "auth/verification_key.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "chat/options.h"
 #include "config/config.h"
 #include "files/user_files.h"
 #include "llm/provider.h"
@@ -53,6 +54,9 @@ void check_tls_files(const config::ServeConfig& config);
 std::unique_ptr<files::UserFiles> open_files(const config::ServeConfig& config,
                                              keyring::Keyring* keyring, const Clock& clock,
                                              IdSource& ids, telemetry::Metrics& metrics);
+
+// What the settings say of conversations and turns.
+chat::ChatOptions chat_options(const config::ServeConfig& config);
 
 // The key of the embedded default's tokens, if there is one already; nothing is made.
 template <class Config>  // ServeConfig or TokenConfig

@@ -42,6 +42,7 @@
 #include "files/user_files.h"
 #include "http/server.h"
 #include "llm/provider.h"
+#include "metrics_in_log.h"
 #include "net/http_client.h"
 #include "other_servers.h"
 #include "parts.h"
@@ -55,6 +56,7 @@
 #include "tables_access.h"
 #include "tables_command.h"
 #include "telemetry/log.h"
+#include "telemetry/process_metrics.h"
 
 namespace colloquy {
 namespace {
@@ -75,8 +77,6 @@ constexpr auto kLoopsBound = milliseconds(5'000);
 constexpr auto kEraserBound = milliseconds(8'000);
 // How long the last of what was committed may take into the backup.
 constexpr auto kBackupBound = milliseconds(5'000);
-// Of the embedded store, unless the settings say otherwise.
-constexpr auto kPartialSaveInterval = milliseconds(1'000);
 // How much longer than a turn its lease is, and a little more.
 constexpr auto kLeaseMargin = std::chrono::seconds(120);
 
@@ -120,6 +120,7 @@ class ServerProcess {
     // A start that is refused leaves the log to the backup that reads it next.
     if (embedded_ != nullptr && config_.backup_to.empty()) embedded_->drop_kept_logs();
     if (others_) others_->start(control_.get_executor());
+    if (metrics_in_log_) metrics_in_log_->start();
     asio::co_spawn(control_, erase::Eraser::run(eraser_), asio::detached);
     if (mark_watch_) {
       asio::co_spawn(control_, mark_watch_->run([this](auto& keyring) { end_plain(keyring); }),
@@ -290,23 +291,7 @@ class ServerProcess {
   }
 
   void make_chat() {
-    chat::ChatOptions options;
-    // A budget alone decides alone.
-    if (config_.context_tokens > 0 && !config_.sources.has("context-messages")) {
-      options.context_messages.reset();
-    } else {
-      options.context_messages = config_.context_messages;
-    }
-    options.context_summary = config_.context_summary;
-    options.context_tokens = config_.context_tokens;
-    options.max_tokens_default = config_.max_tokens_default;
-    options.max_content_bytes = config_.max_content_bytes;
-    options.max_turns = config_.max_turns;
-    options.temporary_ttl_seconds =
-        std::chrono::duration_cast<std::chrono::seconds>(config_.temporary_ttl).count();
-    options.turn_timeout = config_.turn_timeout;
-    options.partial_save_interval = config_.partial_save_interval.value_or(
-        config_.store == config::StoreKind::kRocksDb ? kPartialSaveInterval : milliseconds(0));
+    const auto options = chat_options(config_);
     events_ = std::make_unique<chat::EventHub>(ids_.next(clock_.now_ms()).to_string(), metrics_);
     if (others_) others_->tell_events_of(*events_);
     observed_ = std::make_unique<chat::ObservedStore>(*texts_);
@@ -368,6 +353,11 @@ class ServerProcess {
     services.files = files_.get();
     services.gate = &gate_;
     services.eraser = eraser_.get();
+    telemetry::measure_process(metrics_);
+    if (config_.metrics_emf) {
+      metrics_in_log_ = std::make_unique<MetricsInLog>(config_, instance_, clock_, metrics_,
+                                                       control_.get_executor());
+    }
     api_ = std::make_unique<api::Api>(
         services, api::ApiOptions{config_.cors_origins, config_.gzip_min_bytes});
     auto& dropped = metrics_.gauge("colloquy_log_lines_dropped",
@@ -484,6 +474,7 @@ class ServerProcess {
     if (mark_watch_) co_await mark_watch_->wait_until_ended(kEraserBound);
     bool shipped = erased && (!backup_ || backup_->stop(kBackupBound));
     bool closed = co_await store_->close() && shipped;
+    if (metrics_in_log_) metrics_in_log_->finish();
     telemetry::log_info("server.stopped");
     if (!closed) {
       telemetry::stop_log();
@@ -513,6 +504,7 @@ class ServerProcess {
     };
     while (!stopped()) {
       if (std::chrono::steady_clock::now() > give_up) {
+        if (metrics_in_log_) metrics_in_log_->finish();
         telemetry::log_warning("server.stopped", {{"detail", "connections were left open"}});
         telemetry::stop_log();
         _exit(EXIT_SUCCESS);
@@ -568,6 +560,7 @@ class ServerProcess {
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::Server> admin_server_;
+  std::unique_ptr<MetricsInLog> metrics_in_log_;
   std::vector<std::thread> threads_;
 };
 

@@ -11,6 +11,7 @@
 #include "api/error_reply.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "base/trace_context.h"
 #include "telemetry/log.h"
 
 namespace colloquy::api {
@@ -82,6 +83,7 @@ class RequestMetrics {
 // What is known of a request by the time its response is out.
 struct Record {
   std::string request_id;
+  TraceContext trace;
   std::string_view route;
   http::Method method = http::Method::kOther;
   std::string user;
@@ -109,6 +111,8 @@ void finish(RequestMetrics& metrics, const Record& record, bool cut_off) {
   if (record.detail.empty() && !cut_off) {
     telemetry::log(level, "request",
                    {{"request_id", record.request_id},
+                    {"trace_id", record.trace.trace_id},
+                    {"span_id", record.trace.span_id},
                     {"method", method},
                     {"route", route},
                     {"status", record.status},
@@ -117,6 +121,8 @@ void finish(RequestMetrics& metrics, const Record& record, bool cut_off) {
   } else {
     telemetry::log(level, "request",
                    {{"request_id", record.request_id},
+                    {"trace_id", record.trace.trace_id},
+                    {"span_id", record.trace.span_id},
                     {"method", method},
                     {"route", route},
                     {"status", record.status},
@@ -163,6 +169,20 @@ Task<http::Response> answer(http::Request& request, const http::Handler& next) {
   co_return error_reply(internal_error(failure), request.request_id);
 }
 
+// W3C Trace Context. A `traceparent` that came twice is none; fields of `tracestate` are one list.
+TraceContext trace_of(const http::Request& request) {
+  std::string_view parent;
+  if (http::count_headers(request.headers, "traceparent") == 1) {
+    parent = request.header("traceparent").value_or("");
+  }
+  std::string state;
+  for (const auto& header : request.headers) {
+    if (!equals_ignoring_case(header.name, "tracestate")) continue;
+    state += (state.empty() ? "" : ",") + header.value;
+  }
+  return continue_trace(parent, state);
+}
+
 Task<http::Response> observe_request(Services& services, std::shared_ptr<RequestMetrics> metrics,
                                      http::Request& request, const http::Handler& next) {
   Record record;
@@ -172,9 +192,11 @@ Task<http::Response> observe_request(Services& services, std::shared_ptr<Request
   } else {
     request.request_id = services.ids.next(services.clock.now_ms()).to_string();
   }
+  request.trace = trace_of(request);
   auto response = co_await answer(request, next);
   response.set_header("X-Request-Id", request.request_id);
   record.request_id = request.request_id;
+  record.trace = request.trace;
   record.route = request.route;
   record.method = request.method;
   record.user = request.user.value();

@@ -56,6 +56,7 @@ bool read_answer_fields(Body& body, const http::Request& request, chat::TurnRequ
     turn.model = std::move(*model);
   }
   turn.request_id = request.request_id;
+  turn.trace = request.trace;
   return body.optional_boolean("stream").value_or(wants_events(request));
 }
 

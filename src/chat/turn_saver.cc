@@ -50,7 +50,10 @@ Task<> TurnSaver::save_parts(store::Store& store, milliseconds interval,
       // The end of the turn is what is tried again and again.
       if (!told) {
         telemetry::log_warning("turn.partial_save_failed",
-                               {{"message_id", reply.id.to_string()}, {"error", error.what()}});
+                               {{"message_id", reply.id.to_string()},
+                                {"trace_id", turn->request.trace.trace_id},
+                                {"span_id", turn->request.trace.span_id},
+                                {"error", error.what()}});
       }
       told = true;
       reply.content.clear();
@@ -86,7 +89,9 @@ Task<std::optional<Error>> TurnSaver::save(const RunningTurn& turn, store::Messa
                           {{"user_id", turn.generation->user().value()},
                            {"conversation_id", turn.generation->conversation().to_string()},
                            {"message_id", reply.id.to_string()},
-                           {"role", store::role_name(reply.role)}});
+                           {"role", store::role_name(reply.role)},
+                           {"trace_id", turn.request.trace.trace_id},
+                           {"span_id", turn.request.trace.span_id}});
       co_return std::nullopt;
     } catch (const Error& error) {
       failure = error;

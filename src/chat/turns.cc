@@ -165,6 +165,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   turn->request.model = fresh.model;
   turn->request.sampling = std::move(request.sampling);
   turn->request.request_id = std::move(request.request_id);
+  turn->request.trace = child_span(request.trace);
   bool is_new_conversation = fresh.new_conversation.has_value();
   bool is_new_prompt = !fresh.answered;
   auto started = co_await store_.start_turn(user, std::move(fresh), std::move(key));
@@ -174,15 +175,19 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   }
 
   if (is_new_conversation) {
-    telemetry::log_info(
-        "conversation.created",
-        {{"user_id", user.value()}, {"conversation_id", started.conversation.id.to_string()}});
+    telemetry::log_info("conversation.created",
+                        {{"user_id", user.value()},
+                         {"conversation_id", started.conversation.id.to_string()},
+                         {"trace_id", turn->request.trace.trace_id},
+                         {"span_id", turn->request.trace.span_id}});
   }
   if (is_new_prompt) {
     telemetry::log_info("message.added", {{"user_id", user.value()},
                                           {"conversation_id", started.conversation.id.to_string()},
                                           {"message_id", started.prompt.id.to_string()},
-                                          {"role", store::role_name(started.prompt.role)}});
+                                          {"role", store::role_name(started.prompt.role)},
+                                          {"trace_id", turn->request.trace.trace_id},
+                                          {"span_id", turn->request.trace.span_id}});
   }
   auto joined = run_started(std::move(user), std::move(started), std::move(turn));
   room.keep();
@@ -259,6 +264,8 @@ void Turns::report(const RunningTurn& turn, const GenerationOutcome& outcome) {
                            {{"conversation_id", turn.generation->conversation().to_string()},
                             {"message_id", reply.id.to_string()},
                             {"request_id", turn.request.request_id},
+                            {"trace_id", turn.request.trace.trace_id},
+                            {"span_id", turn.request.trace.span_id},
                             {"code", error_code_name(outcome.error->code())},
                             {"error", outcome.error->message()},
                             {"detail", outcome.error->detail()}});

@@ -49,6 +49,7 @@ struct TurnRequest {
   bool temporary = false;    // the new conversation
   std::string client_message_id;
   std::string request_id;
+  TraceContext trace;                   // of the request
   store::Attachments attachments = {};  // of the prompt's message
 };
 

@@ -68,6 +68,11 @@ void check_keys(const ServeConfig& config) {
   }
 }
 
+void check_watching(const ServeConfig& config) {
+  if (!config.metrics_emf)
+    refuse_others(config, "metrics-emf-", "has no effect without --metrics-emf");
+}
+
 void refuse_files(const ServeConfig& config, const std::string& why) {
   for (const auto& setting : serve_settings()) {
     if (setting.group == "Files" && setting.name != "files") {
@@ -188,6 +193,7 @@ void check_together(const ServeConfig& config) {
   check_model(config);
   check_store(config);
   check_encryption(config);
+  check_watching(config);
   if (config.files == "off") {
     refuse_files(config, "has no effect with --files off");
     refuse_given(config, "encrypt-files", "has no effect with --files off");

@@ -152,6 +152,9 @@ struct ServeConfig {
   std::size_t tokens_per_minute = 0;    // 0: no limit
 
   std::string log_level;
+  bool metrics_emf = false;
+  std::chrono::milliseconds metrics_emf_interval{};
+  std::string metrics_emf_service;
 
   Sources sources;
 };

@@ -85,6 +85,25 @@ void apply_log_level(Serve& config, const std::string& value) {
   config.log_level = value;
 }
 
+void apply_metrics_interval(Serve& config, const std::string& value) {
+  config.metrics_emf_interval = parse_duration(value);
+  const auto ms = config.metrics_emf_interval.count();
+  if (ms < 1000 || ms > 3'600'000) throw ConfigError("must be between 1s and 1h");
+}
+
+// As CloudWatch takes the value of a dimension.
+void apply_metrics_service(Serve& config, const std::string& value) {
+  constexpr std::size_t kLongest = 255;
+  const bool printable =
+      std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (value.empty() || value.size() > kLongest || !printable || value.front() == ':') {
+    throw ConfigError(
+        "must be 1 to 255 letters, digits and signs of ASCII, without spaces, and not begin with "
+        "':'");
+  }
+  config.metrics_emf_service = value;
+}
+
 void apply_algorithms(Serve& config, const std::string& value) {
   config.auth_algorithms = parse_list(value);
   for (const auto& name : config.auth_algorithms) {
@@ -376,6 +395,14 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
 
       {"Watching", "log-level", "info", "Least level that is logged: debug, info, warning, error.",
        false, apply_log_level},
+      {"Watching", "metrics-emf", "false",
+       "Write metrics to the log too, for CloudWatch (Embedded Metric Format).", false,
+       boolean(&Serve::metrics_emf), true},
+      {"Watching", "metrics-emf-interval", "60s", "How often; 1s to 1h.", false,
+       apply_metrics_interval},
+      {"Watching", "metrics-emf-service", "colloquy",
+       "Value of their dimension Service, which tells one deployment from another.", false,
+       apply_metrics_service},
   };
   static const std::vector<Setting<ServeConfig>> table = [] {
     auto settings = own;

@@ -12,7 +12,8 @@ namespace {
 constexpr const char* kMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 constexpr const char* kRequestHeaders =
     "Authorization, Content-Type, Content-Digest, Idempotency-Key, If-Match, If-Modified-Since, "
-    "If-None-Match, If-Range, If-Unmodified-Since, Last-Event-ID, Range, X-Request-Id, Accept";
+    "If-None-Match, If-Range, If-Unmodified-Since, Last-Event-ID, Range, X-Request-Id, Accept, "
+    "traceparent, tracestate";
 constexpr const char* kResponseHeaders =
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, "
     "Location, Link, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy";

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/task.h"
+#include "base/trace_context.h"
 
 namespace colloquy::http {
 
@@ -79,6 +80,7 @@ struct Request {
 
   // Filled on the way in by the middleware and the router.
   std::string request_id;
+  TraceContext trace;
   std::string_view route;                                  // its template; "" before routing
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
   std::vector<std::pair<std::string_view, std::string>> path_parameters;  // decoded

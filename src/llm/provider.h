@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "base/trace_context.h"
 
 namespace colloquy::llm {
 
@@ -47,6 +48,7 @@ struct CompletionRequest {
   std::vector<ChatMessage> messages;  // oldest first; the prompt is the last
   SamplingOptions sampling;
   std::string request_id;  // of the request that started the turn, for the log
+  TraceContext trace;      // that it belongs to, and the turn's span
   // Nobody waits for it and nothing goes on from it: it should not push out what turns go on from.
   bool background = false;
 };

@@ -9,10 +9,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/json_writer.h"
@@ -34,14 +36,16 @@ class LineBuffer {
  public:
   explicit LineBuffer(std::atomic<std::uint64_t>& dropped) : dropped_(dropped) {}
 
-  // False: there is no room for the line.
-  bool add(const std::string& line) {
+  // False: there is no room for the line. A receipt, where there is one, is settled later.
+  bool add(const std::string& line, LineReceipt receipt = nullptr) {
     bool was_empty = false;
     {
       std::scoped_lock lock(mutex_);
       if (lines_.size() + line.size() > kBufferBytes) return false;
       was_empty = lines_.empty();
       lines_ += line;
+      if (receipt) receipts_.emplace_back(added_, std::move(receipt));
+      ++added_;
     }
     if (was_empty) changed_.notify_one();
     return true;
@@ -86,6 +90,7 @@ class LineBuffer {
   // Writes what it can. What is left of `text` is the rest of a line that was begun: whoever reads
   // on later finds it whole. Lines that could not be written are counted.
   void write_out(std::string& text) {
+    const bool begun = within_line_;
     std::size_t done = 0;
     while (done < text.size()) {
       const auto written = ::write(STDERR_FILENO, text.data() + done, text.size() - done);
@@ -99,9 +104,24 @@ class LineBuffer {
     }
     if (done > 0) within_line_ = text[done - 1] != '\n';
     const std::size_t kept = within_line_ ? text.find('\n', done) + 1 : done;
-    dropped_ += static_cast<std::uint64_t>(
-        std::count(text.begin() + static_cast<std::ptrdiff_t>(kept), text.end(), '\n'));
+    const auto rest = text.begin() + static_cast<std::ptrdiff_t>(kept);
+    const auto written = static_cast<std::uint64_t>(std::count(text.begin(), rest, '\n'));
+    const auto dropped = static_cast<std::uint64_t>(std::count(rest, text.end(), '\n'));
+    dropped_ += dropped;
+    settle(begun ? written - 1 : written, dropped);
     text.assign(text, done, kept - done);
+  }
+
+  // The next so many lines have been written, or begun, and so many after them dropped.
+  void settle(std::uint64_t written, std::uint64_t dropped) {
+    std::scoped_lock lock(mutex_);
+    const std::uint64_t first_dropped = settled_ + written;
+    settled_ = first_dropped + dropped;
+    while (!receipts_.empty() && receipts_.front().first < settled_) {
+      const auto& [number, receipt] = receipts_.front();
+      *receipt = number < first_dropped ? LineFate::kWritten : LineFate::kDropped;
+      receipts_.pop_front();
+    }
   }
 
   static bool wait_until_writable() {
@@ -116,9 +136,12 @@ class LineBuffer {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::string lines_;     // guarded by mutex_
-  bool closing_ = false;  // guarded by mutex_
-  bool written_ = false;  // guarded by mutex_
+  std::string lines_;          // guarded by mutex_
+  bool closing_ = false;       // guarded by mutex_
+  bool written_ = false;       // guarded by mutex_
+  std::uint64_t added_ = 0;    // lines so far; guarded by mutex_
+  std::uint64_t settled_ = 0;  // of them, those written or dropped; guarded by mutex_
+  std::deque<std::pair<std::uint64_t, LineReceipt>> receipts_;  // by line; guarded by mutex_
 };
 
 // The one global of the program: see the architecture page.
@@ -176,13 +199,17 @@ struct ValueWriter {
   void operator()(bool value) const { json.boolean(value); }
 };
 
+void begin_line(JsonWriter& json, LogLevel level, std::string_view event) {
+  json.begin_object().key("time").string(time_text()).key("level").string(level_name(level));
+  json.key("event").string(event);
+}
+
 std::string format_line(LogLevel level, std::string_view event,
                         std::initializer_list<LogField> fields) {
   std::string line;
   line.reserve(256);
   JsonWriter json(line);
-  json.begin_object().key("time").string(time_text()).key("level").string(level_name(level));
-  json.key("event").string(event);
+  begin_line(json, level, event);
   for (const auto& field : fields) {
     json.key(field.name);
     std::visit(ValueWriter{json}, field.value);
@@ -231,6 +258,24 @@ void log(LogLevel level, std::string_view event, std::initializer_list<LogField>
   if (!log_enabled(level)) return;
   auto* buffer = instance().buffer.load();
   if (!buffer->add(format_line(level, event, fields))) ++instance().dropped;
+}
+
+LineReceipt log_members(std::string_view event, std::string_view members) {
+  auto receipt = std::make_shared<std::atomic<LineFate>>(LineFate::kWaiting);
+  auto& log = instance();
+  if (!log.running) {
+    *receipt = LineFate::kDropped;
+    return receipt;
+  }
+  std::string line;
+  JsonWriter json(line);
+  begin_line(json, LogLevel::kInfo, event);
+  line.append(members.empty() ? "" : ",").append(members).append("}\n");
+  if (!log.buffer.load()->add(line, receipt)) {
+    ++log.dropped;
+    *receipt = LineFate::kDropped;
+  }
+  return receipt;
 }
 
 }  // namespace colloquy::telemetry

@@ -7,8 +7,10 @@
 // Never log the text of a message, a query or a body.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -42,6 +44,13 @@ void start_log(LogLevel least);
 void stop_log();
 // Lines that nobody will read, since the program began.
 std::uint64_t dropped_log_lines();
+
+// What became of a line. One whose first bytes are out counts as written.
+enum class LineFate : std::uint8_t { kWaiting, kWritten, kDropped };
+using LineReceipt = std::shared_ptr<std::atomic<LineFate>>;
+// Writes an info line whatever the least level is, and tells what became of it. `members` are
+// further members of the line's object, as JSON without its braces.
+LineReceipt log_members(std::string_view event, std::string_view members);
 
 bool log_enabled(LogLevel level);
 // `event` is a stable dotted name, such as "conversation.created".

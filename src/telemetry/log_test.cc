@@ -160,6 +160,67 @@ TEST(Log, ALineThatWasBegunIsEndedBeforeTheNext) {
   EXPECT_EQ(dropped_log_lines(), dropped + 3);
 }
 
+// Waits until somebody knows what became of a line.
+LineFate settled(const LineReceipt& receipt) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (*receipt == LineFate::kWaiting && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return *receipt;
+}
+
+TEST(Log, ALineOfMembersIsWrittenAtAnyLevelAndTellsSo) {
+  CapturedStderr captured;
+  start_log(LogLevel::kError);
+  const auto receipt = log_members("metrics", R"("count":3)");
+  EXPECT_EQ(settled(receipt), LineFate::kWritten);
+  stop_log();
+  const auto text = captured.finish();
+  const auto line = boost::json::parse(text.substr(0, text.size() - 1)).as_object();
+  EXPECT_EQ(line.at("event").as_string(), "metrics");
+  EXPECT_EQ(line.at("level").as_string(), "info");
+  EXPECT_EQ(line.at("count").as_int64(), 3);
+  EXPECT_EQ(*log_members("metrics", ""), LineFate::kDropped);  // nobody writes any more
+}
+
+TEST(Log, ALineKnowsWhetherItWasDroppedAndTheOneThatWasBegunWasNot) {
+  const std::string path = ::testing::TempDir() + "colloquy_log_receipts_test.txt";
+  std::signal(SIGXFSZ, SIG_IGN);
+  const int saved = dup(STDERR_FILENO);
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  ASSERT_GE(file, 0);
+  dup2(file, STDERR_FILENO);
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit small{1000, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  start_log(LogLevel::kInfo);
+  const std::string padding = "\"padding\":\"" + std::string(600, 'x') + "\"";
+  std::vector<LineReceipt> receipts;
+  // One at a time, so that the third is a batch behind the rest of the second.
+  for (int i = 0; i < 4; ++i) {
+    receipts.push_back(log_members("line", padding));
+    settled(receipts.back());
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  receipts.push_back(log_members("after", ""));
+  settled(receipts.back());
+  stop_log();
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  close(file);
+  std::ifstream written(path);
+  std::string text;
+  std::ptrdiff_t lines = 0;
+  while (std::getline(written, text)) ++lines;
+  std::vector<LineFate> fates;
+  for (const auto& receipt : receipts) fates.push_back(*receipt);
+  EXPECT_EQ(fates,
+            (std::vector<LineFate>{LineFate::kWritten, LineFate::kWritten, LineFate::kDropped,
+                                   LineFate::kDropped, LineFate::kWritten}));
+  EXPECT_EQ(lines, std::count(fates.begin(), fates.end(), LineFate::kWritten));
+}
+
 TEST(Log, LinesThatCannotBeWrittenAreCounted) {
   const int saved = dup(STDERR_FILENO);
   const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);

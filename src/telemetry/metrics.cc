@@ -51,12 +51,14 @@ void Metrics::before_render(std::function<void()> hook) {
   impl_->hooks.push_back(std::move(hook));
 }
 
-std::string Metrics::render() {
+std::string Metrics::render() { return prometheus::TextSerializer().Serialize(collect()); }
+
+std::vector<prometheus::MetricFamily> Metrics::collect() {
   {
     std::scoped_lock lock(impl_->mutex);
     for (auto& hook : impl_->hooks) hook();
   }
-  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+  return impl_->registry.Collect();
 }
 
 }  // namespace colloquy::telemetry

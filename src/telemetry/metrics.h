@@ -9,6 +9,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
+#include <prometheus/metric_family.h>
 
 #include <functional>
 #include <map>
@@ -38,10 +39,12 @@ class Metrics {
   Histogram& histogram(const std::string& name, const std::string& help,
                        const std::vector<double>& buckets, const Labels& labels = {});
 
-  // Runs before each rendering, to set gauges whose value is read elsewhere.
+  // Runs before each rendering and collecting, to set gauges whose value is read elsewhere.
   void before_render(std::function<void()> hook);
   // Prometheus text exposition format 0.0.4.
   std::string render();
+  // What render() tells, for telemetry's own.
+  std::vector<prometheus::MetricFamily> collect();
 
  private:
   struct Impl;

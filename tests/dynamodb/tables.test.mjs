@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { checkEmfLine } from '../e2e/emf.mjs';
 import { removeFolder, runCommand, startServer, temporaryFolder } from '../e2e/server.mjs';
 import { until } from '../e2e/wait.mjs';
 import { callTables, endpoint, ownTables, tableEnvironment, tablesCommand } from './tables.mjs';
@@ -162,7 +163,7 @@ describe('serve --store dynamodb', () => {
     await made(flags);
     const id = '01890a5d-ac96-774b-bcce-b302099a8057';
     await callTables('PutItem', { TableName: conversations, Item: { user_id: { S: 'alice' }, conversation_id: { S: id } } });
-    const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags)], env: tableEnvironment });
+    const server = await startServer({ args: ['--store', 'dynamodb', ...at(flags), '--metrics-emf', '--metrics-emf-interval', '1h'], env: tableEnvironment });
     t.after(() => server.close());
     const metrics = await until(async () => {
       const text = await (await fetch(`${server.adminUrl}/metrics`)).text();
@@ -170,5 +171,13 @@ describe('serve --store dynamodb', () => {
     }, 'the sizes');
     assert.match(metrics, new RegExp(`colloquy_dynamodb_table_items\\{table="${conversations}"\\} 1\n`));
     assert.match(metrics, new RegExp(`colloquy_dynamodb_table_bytes\\{table="${conversations}"\\} [1-9]`));
+    // The item has no time of creation, so that its index has none.
+    assert.match(metrics, new RegExp(`colloquy_dynamodb_index_items\\{index="UserCreatedIndex",table="${conversations}"\\} 0\n`));
+    assert.match(metrics, new RegExp(`colloquy_dynamodb_index_bytes\\{index="UserCreatedIndex",table="${conversations}"\\} [0-9]+\n`));
+    await server.stop();
+    const lines = server.stderr.split('\n').filter((text) => text.includes('"_aws"')).map(checkEmfLine);
+    const line = lines.find((each) => each.table === conversations && Object.hasOwn(each, 'colloquy_dynamodb_table_items'));
+    assert.equal(line.colloquy_dynamodb_table_items, 1);
+    assert.ok(line.colloquy_dynamodb_table_bytes > 0);
   });
 });

@@ -115,7 +115,7 @@ describe('metrics and health', () => {
 
   test('every metric is on the operator\'s page, with its type and labels', async () => {
     const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
-    const rows = [...page.matchAll(/^\| `(colloquy_[a-z_]+)` \| (\w+) \| (.*?) \|/gm)];
+    const rows = [...page.matchAll(/^\| `((?:colloquy|process)_[a-z_]+)` \| (\w+) \| (.*?) \|/gm)];
     const documented = new Map(rows.map(([, name, type, labels]) =>
       [name, { type, labels: [...labels.replace(/:.*/, '').matchAll(/`(\w+)`/g)].map(([, label]) => label).sort() }]));
     await alice.generate(undefined, 'x');

@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 
+#include "base/trace_context.h"
 #include "check.h"
 #include "http/header_values.h"
 #include "http/middleware.h"
@@ -62,6 +63,17 @@ void check_head(std::string_view name, std::string_view value) {
   COLLOQUY_CHECK(lines <= 6);
 }
 
+void check_trace(std::string_view parent, std::string_view state) {
+  const auto trace = colloquy::continue_trace(parent, state);
+  COLLOQUY_CHECK(trace.trace_id.size() == 32 && trace.span_id.size() == 16);
+  COLLOQUY_CHECK(trace.trace_state.size() <= 512);
+  for (const char c : trace.trace_state) COLLOQUY_CHECK(c >= 0x20 && c < 0x7F);
+  // What is passed on is valid itself, and nothing of it is lost on the way.
+  const auto next = colloquy::continue_trace(colloquy::traceparent(trace), trace.trace_state);
+  COLLOQUY_CHECK(next.trace_id == trace.trace_id && next.flags == trace.flags);
+  COLLOQUY_CHECK(next.trace_state == trace.trace_state);
+}
+
 Task<http::Response> answer(http::Request& request) {
   http::Response response;
   response.set_header("Content-Type", "application/json");
@@ -103,5 +115,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_representation(first, second);
   check_head(first, second);
   check_middleware(first, second);
+  check_trace(first, second);
   return 0;
 }

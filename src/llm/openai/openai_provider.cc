@@ -282,6 +282,12 @@ net::HttpRequest OpenAiProvider::http_request(const CompletionRequest& request,
   if (!request.request_id.empty() && printable(request.request_id)) {
     http.headers.push_back({"X-Request-Id", request.request_id});
   }
+  if (!request.trace.trace_id.empty()) {
+    http.headers.push_back({"traceparent", traceparent(request.trace)});
+    if (!request.trace.trace_state.empty()) {
+      http.headers.push_back({"tracestate", request.trace.trace_state});
+    }
+  }
   http.body = request_body(request, options_,
                            request.model.empty() ? options_.model : request.model, usage);
   // The upstream may have begun, and counted, the completion that it got the first time.
@@ -307,7 +313,9 @@ Task<CompletionResult> OpenAiProvider::complete(CompletionRequest request, const
     const Error clean = without_secret(error, options_.api_key);
     telemetry::log_warning("llm.upstream_failed", {{"code", error_code_name(clean.code())},
                                                    {"detail", clean.detail()},
-                                                   {"request_id", request.request_id}});
+                                                   {"request_id", request.request_id},
+                                                   {"trace_id", request.trace.trace_id},
+                                                   {"span_id", request.trace.span_id}});
     throw clean;
   }
 }

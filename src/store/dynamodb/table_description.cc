@@ -99,7 +99,9 @@ TableDescription parse_table(const object& table) {
   for (const auto& index : objects_in(table, "GlobalSecondaryIndexes")) {
     result.indexes.push_back({string_in(index, "IndexName"), key_in(index),
                               string_in(object_in(index, "Projection"), "ProjectionType"),
-                              string_in(index, "IndexStatus")});
+                              string_in(index, "IndexStatus"),
+                              static_cast<std::uint64_t>(integer_in(index, "ItemCount")),
+                              static_cast<std::uint64_t>(integer_in(index, "IndexSizeBytes"))});
   }
   if (string_in(object_in(table, "BillingModeSummary"), "BillingMode") != "PAY_PER_REQUEST") {
     const auto& throughput = object_in(table, "ProvisionedThroughput");

@@ -19,8 +19,10 @@ namespace colloquy::store::dynamodb {
 struct IndexDescription {
   std::string name;
   KeyShape key;
-  std::string projection;  // "KEYS_ONLY"
-  std::string status;      // "ACTIVE"
+  std::string projection;   // "KEYS_ONLY"
+  std::string status;       // "ACTIVE"
+  std::uint64_t items = 0;  // counted by the service every few hours
+  std::uint64_t bytes = 0;
 };
 
 struct TableDescription {

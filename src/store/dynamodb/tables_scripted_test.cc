@@ -1,10 +1,16 @@
 // What DynamoDB Local never says: tables in the making, encryption, point-in-time recovery,
 // permissions.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <deque>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -12,6 +18,7 @@
 #include "net/testing/scripted_server.h"
 #include "store/dynamodb/table_sizes.h"
 #include "store/dynamodb/tables.h"
+#include "telemetry/log.h"
 
 namespace colloquy::store::dynamodb {
 namespace {
@@ -38,8 +45,8 @@ Reply refusal(const std::string& type, const std::string& message = "no") {
 std::string index_json(const std::string& name, const std::string& hash, const std::string& range,
                        const std::string& status) {
   return R"({"IndexName":")" + name + R"(","IndexStatus":")" + status +
-         R"(","Projection":{"ProjectionType":"KEYS_ONLY"},"KeySchema":[{"AttributeName":")" + hash +
-         R"(","KeyType":"HASH"},{"AttributeName":")" + range + R"(","KeyType":"RANGE"}]})";
+         R"(","ItemCount":5,"IndexSizeBytes":80,"Projection":{"ProjectionType":"KEYS_ONLY"},"KeySchema":[{"AttributeName":")" +
+         hash + R"(","KeyType":"HASH"},{"AttributeName":")" + range + R"(","KeyType":"RANGE"}]})";
 }
 
 struct Said {
@@ -327,6 +334,53 @@ TEST_F(ScriptedTables, SizesStayWhatTheyWereWhileTheServiceIsOut) {
   service.next("DescribeTable", "messages", {refusal("AccessDeniedException")});
   EXPECT_THROW(run_task(loop_, sizes.refresh()), Error);
   EXPECT_EQ(sizes.stats().messages, 7U);
+}
+
+// Standard error, sent to a file for the time of a test.
+class LogFile {
+ public:
+  LogFile() : saved_(dup(STDERR_FILENO)) {
+    const int file = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    dup2(file, STDERR_FILENO);
+    close(file);
+    telemetry::start_log(telemetry::LogLevel::kWarning);
+  }
+  std::string finish() {
+    telemetry::stop_log();
+    dup2(saved_, STDERR_FILENO);
+    close(saved_);
+    std::ifstream file(path_);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+
+ private:
+  const std::string path_ = testing::TempDir() + "colloquy_table_sizes_test.txt";
+  const int saved_;
+};
+
+TEST_F(ScriptedTables, SizesThatCannotBeAskedForStayAndAreToldOnce) {
+  TableSizes sizes(client(), {}, metrics);
+  run_task(loop_, sizes.refresh());
+  const auto denied = refusal("AccessDeniedException");
+  service.next("DescribeTable", "conversations",
+               {denied, denied, table_said("conversations", {}), denied});
+  LogFile log;
+  for (int i = 0; i < 2; ++i) run_task(loop_, sizes.look());
+  EXPECT_EQ(sizes.stats().conversations, 7U);
+  EXPECT_THAT(metrics.render(),
+              HasSubstr("colloquy_dynamodb_table_items{table=\"conversations\"} 7"));
+  for (int i = 0; i < 2; ++i) run_task(loop_, sizes.look());  // it can, and then again cannot
+  const auto lines = log.finish();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2) << lines;
+  EXPECT_THAT(lines, HasSubstr("store.sizes_unknown"));
+}
+
+TEST_F(ScriptedTables, SizesOfIndexesAreTold) {
+  TableSizes sizes(client(), {}, metrics);
+  run_task(loop_, sizes.refresh());
+  const std::string labels = "{index=\"ConversationTimeIndex\",table=\"messages\"}";
+  EXPECT_THAT(metrics.render(), AllOf(HasSubstr("colloquy_dynamodb_index_items" + labels + " 5"),
+                                      HasSubstr("colloquy_dynamodb_index_bytes" + labels + " 80")));
 }
 
 }  // namespace
