@@ -19,6 +19,7 @@
 #include "base/boot_clock.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file_system.h"
 #include "base/testing/run_task.h"
 #include "keyring/folder_key_storage.h"
 #include "store/testing/temporary_folder.h"
@@ -314,7 +315,7 @@ TEST_F(EraserTest, WhoComesLateToAnErasureLeavesTheFilesOfTheNewLife) {
   options.unique = "one";
   const SystemClock clock;
   telemetry::Metrics metrics;
-  files::UserFiles files(options, files::linux_file_system(), clock, metrics);
+  files::UserFiles files(options, linux_file_system(), clock, metrics);
   auto put = [&](const std::string& name) {
     fs::create_directories(root / "alice/deep");
     std::ofstream(root / ("alice/deep/" + name)) << name;
