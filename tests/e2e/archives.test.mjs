@@ -296,11 +296,12 @@ describe('an upload of an archive that breaks off', () => {
     const server = await startServer({ args: ['--max-import-size', '2MiB', '--files-quota', '3MiB', '--max-file-size', '3MiB'] });
     afterwards(t, () => server.close());
     const client = await server.client('alice');
-    // Chunked, so that its size shows only as it comes.
-    const tooLarge = zipOf([['files/large', randomBytes(2560 * 1024)]]);
+    // In chunks, so that its size shows only as it comes.
+    const large = zipOf([['files/large', randomBytes(2560 * 1024)]]);
+    const chunks = Array.from({ length: Math.ceil(large.length / 65536) }, (_, i) => large.subarray(i * 65536, (i + 1) * 65536));
     const headers = { ...of(client), 'Content-Type': 'application/zip', 'Transfer-Encoding': 'chunked' };
     for (let round = 0; round < 3; round += 1) {
-      const answer = await rawRequest(client.baseUrl, 'POST', '/import', { headers, body: tooLarge, check: false });
+      const answer = await rawRequest(client.baseUrl, 'POST', '/import', { headers, body: chunks, check: false });
       assert.equal(answer.status, 413);
       // What the first had taken is needed by the second.
       const { sums } = await imported(client, zipOf([['files/next', randomBytes(1900 * 1024)]]));
