@@ -360,6 +360,64 @@ TEST_F(RemovalTest, WhileThereAreMessagesTheirConversationIsThere) {
   EXPECT_TRUE(conversations().empty());
 }
 
+// By a retention that came after it, of which the service knows nothing.
+TEST_F(RemovalTest, WhatHasExpiredGoesWholeWhateverCallIsTheLast) {
+  auto client = harness_.connect(service_.url(), {.attempts = 1});
+  bool crashed = true;
+  std::size_t call = 1;
+  for (; crashed; call = next_call(call)) {
+    SCOPED_TRACE(call);
+    harness_.retain(std::nullopt);
+    auto plain = harness_.open_dynamodb();
+    const IdempotencyKey key{"key" + std::to_string(call), {}, 4'000'000'000};
+    auto old = run_task(plain->create_conversation(alice_, {"old", "", {}, {}}, key)).conversation;
+    for (int i = 0; i < 2; ++i) append(old);
+    advance_s(9'900);
+    auto fresh = create(std::nullopt);
+    append(fresh);
+    advance_s(200);
+    harness_.retain(10'000);
+    auto crashing = harness_.open_dynamodb(*client);
+    service_.spoil(call, FaultyService::Fault::kNotDone, FaultyService::Lasting::kAndAllAfterIt);
+    try {
+      run_task(crashing->settle_now());
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.detail();
+    }
+    crashed = service_.calls() >= call;
+    crashing.reset();
+    service_.heal();
+    // Whoever does not know of the retention yet finds it whole, or not at all.
+    if (run_task(plain->get_conversation(alice_, old.id))) {
+      ASSERT_EQ(run_task(plain->list_messages(alice_, old.id, {})).messages.size(), 2U);
+    }
+    auto next = harness_.open_dynamodb();
+    // Past its claims, and past the longest turn.
+    for (auto seconds : {700, 3600, 0}) {
+      run_task(next->settle_now());
+      advance_s(seconds);
+    }
+    ASSERT_EQ(rows_of(old), 0U);
+    ASSERT_EQ(conversations().size(), 1U);
+    try {
+      run_task(next->create_conversation(alice_, {"old", "", {}, {}}, key));
+      ADD_FAILURE() << "made again";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kConflict) << error.detail();
+    }
+    ASSERT_EQ(run_task(next->list_messages(alice_, fresh.id, {})).messages.size(), 1U);
+    for (const auto& time : removals()) EXPECT_TRUE(time);
+    run_task(next->delete_conversation(alice_, fresh.id, std::nullopt));
+    for (int i = 0; i < 2; ++i) {
+      run_task(next->settle_now());
+      advance_s(3600);
+    }
+    ASSERT_EQ(messages(), 0U);
+    ASSERT_TRUE(conversations().empty());
+  }
+  EXPECT_GT(call, 8U);
+}
+
 TEST_F(RemovalTest, AnErasureFindsTheMessagesOfWhatExpiredLongAgo) {
   auto conversation = create(10'000);
   append(conversation);

@@ -60,6 +60,12 @@ class TakerTest : public testing::Test {
     taken = run_task(disturbed_->take(conversation_, messages_));
     return disturbed;
   }
+  // Whether a reader finds it, which is whole then.
+  bool is_there() {
+    if (!run_task(store_->get_conversation(alice_, conversation_.id))) return false;
+    EXPECT_EQ(kept(), kMessages);
+    return true;
+  }
   void remove_it() {
     run_task(store_->delete_conversation(alice_, conversation_.id, {}));
     harness_.clock().advance_ms(3'600'000);
@@ -142,6 +148,41 @@ TEST_F(TakerTest, OneThatWasTooSlowIsWholeAllTheSame) {
     ASSERT_EQ(kept(), kMessages) << "call " << call;
     remove_it();
     ASSERT_EQ(records(), 0U) << "call " << call;
+  }
+  EXPECT_GT(call, 7U);
+}
+
+TEST_F(TakerTest, OneWhoseServerDiedIsWholeOrNotThereAndIsTakenAgain) {
+  auto client = harness_.connect(service_.url(), {.attempts = 1});
+  bool died = true;
+  std::size_t call = 1;
+  for (; died; call = next_call(call)) {
+    SCOPED_TRACE(call);
+    auto dying = harness_.open_dynamodb(*client);
+    service_.spoil(call, FaultyService::Fault::kNotDone, FaultyService::Lasting::kAndAllAfterIt);
+    bool taken = false;
+    try {
+      taken = run_task(dying->take(conversation_, messages_));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnavailable) << error.detail();
+    }
+    died = service_.calls() >= call;
+    dying.reset();
+    service_.heal();
+    ASSERT_EQ(is_there(), taken);
+    // Past its claim: it is taken over as it is, or once what there is of it has been removed.
+    harness_.clock().advance_ms(200'000);
+    ASSERT_EQ(is_there(), taken);
+    for (int i = 0; call % 2 == 0 && i < 2; ++i) {
+      run_task(store_->settle_now());
+      ASSERT_EQ(is_there(), taken);
+      harness_.clock().advance_ms(3'600'000);
+    }
+    ASSERT_EQ(run_task(store_->take(conversation_, messages_)), !taken);
+    ASSERT_TRUE(is_there());
+    ASSERT_EQ(records(), 0U);
+    remove_it();
+    ASSERT_TRUE(run_task(harness_.rows(harness_.options().tables.messages)).empty());
   }
   EXPECT_GT(call, 7U);
 }
