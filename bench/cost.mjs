@@ -34,6 +34,16 @@ function refusedWrites(metrics) {
   return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
+// The page shows what `colloquy cost` prints, once it is built with the new units.
+function writeExample() {
+  execFileSync('cmake', ['--build', 'build/release', '--target', 'colloquy'], { stdio: ['ignore', 2, 2] });
+  const page = readFileSync(kPage, 'utf8');
+  const made = page.replace(/(```sh\nbuild\/release\/colloquy (cost[^\n]*)\n```\n\n```\n).*?(```)/s, (_, before, command, after) =>
+    before + execFileSync('build/release/colloquy', command.split(' '), { encoding: 'utf8' }) + after);
+  must(made.includes(`Units measured on ${JSON.parse(readFileSync(kUnits, 'utf8')).measured_on}`), 'docs/cost.md has the example');
+  writeFileSync(kPage, made);
+}
+
 class Measurement {
   static async start(indexes, model, data) {
     const self = new Measurement();
@@ -274,6 +284,7 @@ if (flags.fix) {
   must(tail !== undefined, 'docs/cost.md has the two marks');
   writeFileSync(kPage, `${head}${begin}\n${made}\n${end}${tail}`);
   writeFileSync(kUnits, unitsFile({ ...measured, contextMessages: kContext, user: kUser }));
+  writeExample();
 } else {
   console.log(made);
 }
