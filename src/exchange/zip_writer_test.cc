@@ -173,7 +173,7 @@ TEST(ZipWriter, WritesNothingThatUnpacksToMoreThanAReaderTakes) {
     while (zip.finish()) reading.take(out);
     reading.take(out);
     EXPECT_TRUE(reading.at_end());
-    EXPECT_EQ(reading.bytes(), entries * entry_bytes);
+    EXPECT_EQ(reading.bytes(), static_cast<std::uint64_t>(entries) * entry_bytes);
     // And is packed all the same.
     EXPECT_LT(reading.archive_bytes(), reading.bytes() / 15);
   }
