@@ -7,6 +7,9 @@ import { serverOfSuite } from './setup.mjs';
 const kMiB = 1024 * 1024;
 const kSomeId = '01932f3e-5c0a-7000-8000-00000000000a';
 const ids = (messages) => messages.map((message) => message.message_id);
+const nextMillisecond = async () => {
+  for (const begin = Date.now(); Date.now() === begin;) await new Promise(setImmediate);
+};
 
 describe('messages', () => {
   let server;
@@ -135,7 +138,9 @@ describe('messages', () => {
 
   test('before and after are places in time, whether there is a message or not', async () => {
     const { path, messages } = await conversationOf(4);
+    await nextMillisecond();  // ids are in the order of time between conversations, but not within a millisecond
     const between = await conversationOf(1);  // a later message, of another conversation
+    await nextMillisecond();
     const later = (await alice.post(path, { content: 'later' }, { expect: 201 })).json.message_id;
     const all = [...ids(messages), later];
     const elsewhere = between.messages[0].message_id;
