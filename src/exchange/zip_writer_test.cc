@@ -187,7 +187,7 @@ TEST(ZipWriter, PacksAgainWhatFollowsWhatItStored) {
   zip.end();
   const auto before = out.size();
   std::string text;
-  for (int i = 0; text.size() < 4 * limits::kMiB; ++i) text += std::to_string(i * 7919);
+  for (std::size_t i = 0; text.size() < 4 * limits::kMiB; ++i) text += std::to_string(i * 7919);
   zip.begin("text", 0);
   zip.add(text);
   zip.end();
