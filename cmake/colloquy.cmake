@@ -26,19 +26,49 @@ find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   # Clones of the project in other folders share what was compiled.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-    CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE_PROGRAM})
+    CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
 endif()
+
+# The headers that nearly every file reads, compiled once for the program's code and once for that of tests, which is not optimized.
+# Only in the builds with sanitizers: what a file forgets to include shows in the others.
+if(COLLOQUY_PRECOMPILE)
+  # Else ccache would never find what was compiled with them.
+  add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+  file(TOUCH ${CMAKE_BINARY_DIR}/precompiled.cc)
+  add_library(colloquy_precompiled OBJECT ${CMAKE_BINARY_DIR}/precompiled.cc)
+  target_link_libraries(colloquy_precompiled PRIVATE Boost::json Threads::Threads)
+  add_library(colloquy_precompiled_unoptimized OBJECT ${CMAKE_BINARY_DIR}/precompiled.cc)
+  target_compile_options(colloquy_precompiled_unoptimized PRIVATE -O0)
+  target_link_libraries(colloquy_precompiled_unoptimized PRIVATE Boost::json Threads::Threads)
+  set(headers <algorithm> <chrono> <filesystem> <functional> <map> <memory> <mutex> <optional> <string> <thread> <vector>
+    <boost/asio/any_io_executor.hpp> <boost/asio/co_spawn.hpp> <boost/asio/ip/tcp.hpp> <boost/asio/steady_timer.hpp>
+    <boost/asio/use_awaitable.hpp> <boost/json.hpp>)
+  target_precompile_headers(colloquy_precompiled PRIVATE ${headers})
+  if(COLLOQUY_TESTS)
+    target_link_libraries(colloquy_precompiled_unoptimized PRIVATE GTest::gmock)
+    list(APPEND headers <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
+  target_precompile_headers(colloquy_precompiled_unoptimized PRIVATE ${headers})
+endif()
+
+function(colloquy_precompile target headers)
+  if(COLLOQUY_PRECOMPILE)
+    target_precompile_headers(${target} REUSE_FROM ${headers})
+  endif()
+endfunction()
 
 # colloquy_library(<name> SOURCES … USES …): the library of one folder, with what it may include.
 function(colloquy_library name)
   cmake_parse_arguments(LIB "" "" "SOURCES;USES" ${ARGN})
   add_library(colloquy_${name} STATIC ${LIB_SOURCES})
   target_link_libraries(colloquy_${name} PUBLIC ${LIB_USES})
+  colloquy_precompile(colloquy_${name} colloquy_precompiled)
 endfunction()
 
 # Code of tests is compiled often and runs little: with its coroutines, optimizing takes longer than it saves.
 function(colloquy_unoptimized target)
   target_compile_options(${target} PRIVATE -O0)
+  colloquy_precompile(${target} colloquy_precompiled_unoptimized)
 endfunction()
 
 # Tells the thread sanitizer, in a program built for it, what it does not see (base/testing/thread_sanitizer.cc).
