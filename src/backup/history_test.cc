@@ -1,8 +1,12 @@
 // Restoring from what is not as the shipper left it, and from bases alone.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <set>
+
 #include "backup/backup_harness.h"
 #include "backup/folder_hold.h"
+#include "backup/moment.h"
 #include "store/rocksdb/database.h"
 #include "store/rocksdb/keys.h"
 #include "store/rocksdb/value_codec.h"
@@ -113,6 +117,107 @@ TEST(HistoryTest, SegmentsThatOverlapMustHoldTheSame) {
   EXPECT_THAT(restored.problems.front(), HasSubstr("does not follow"));
   EXPECT_EQ(restored.last_commit_ms, last_ms);
   EXPECT_EQ(harness.held_in(request.data), held_by(harness.store()));
+}
+
+// What a restore asks for, a proof that it is possible must ask for too.
+TEST(HistoryTest, ALogThatIsNotOfTheHistoryOfABaseIsNoProof) {
+  for (const std::size_t which : {0U, 1U}) {
+    BackupHarness harness;
+    harness.open();
+    for (int i = 0; i < 3; ++i) {
+      harness.write();
+      harness.base();
+      harness.write();
+      harness.round();
+    }
+    LineageFolder folder(store::TargetFiles(), harness.shipper_options().target,
+                         harness.shipper().lineage());
+    // Behind the first, whose log began with it, no segment says what comes before it.
+    folder.remove(folder.bases().records.front());
+    EXPECT_THAT(harness.verified().front().problems, IsEmpty());
+    auto record = folder.bases().records.at(which);
+    ASSERT_NE(record.digest, Digest{});
+    folder.remove(record);
+    record.digest[0] ^= 1;
+    record = folder.write(record, harness.ids());
+    auto restored = harness.restore_to(harness.request(record.time_ms + 1));
+    EXPECT_THAT(restored.problems, Not(IsEmpty()));
+    EXPECT_THAT(harness.verified().front().problems, testing::SizeIs(1)) << which;
+  }
+}
+
+TEST(HistoryTest, ABaseThatIsNotWhatItsRecordSaysIsNoProof) {
+  BackupHarness harness;
+  harness.open();
+  harness.write();
+  harness.base();
+  harness.write();
+  harness.base();
+  LineageFolder folder(store::TargetFiles(), harness.shipper_options().target,
+                       harness.shipper().lineage());
+  const auto whole = folder.bases().records.front();
+  auto more_commits = whole;
+  ++more_commits.until_sequence;
+  auto later = whole;
+  ++later.time_ms;
+  for (const auto& other : {more_commits, later}) {
+    folder.remove(folder.bases().records.front());
+    folder.write(other, harness.ids());
+    const auto verified = harness.verified().front();
+    EXPECT_THAT(verified.problems,
+                testing::ElementsAre(HasSubstr("other commits than its record")));
+    EXPECT_EQ(verified.bases, 1U);
+    // The older one is all that there is for this moment, and no other for a later one.
+    EXPECT_THROW(harness.restore_to(harness.request(other.time_ms)), Error);
+    EXPECT_THAT(harness.restore_to(harness.request(std::nullopt)).problems, IsEmpty());
+  }
+}
+
+// At the very ends of the windows too, and where a later run of the server begins the log anew.
+TEST(HistoryTest, WhatTheProofSaysOfAMomentARestoreOfItSaysToo) {
+  BackupHarness harness;
+  harness.shipper_options().log_limit_bytes = 1;
+  harness.open();
+  for (int run = 0; run < 3; ++run) {
+    harness.write();
+    harness.base();
+    harness.write();
+    harness.round();
+    if (run == 2) continue;
+    for (int i = 0; i < 2; ++i) {
+      harness.write();
+      harness.store().flush_and_compact();
+    }
+    harness.shipper().guard_log();
+    if (run == 0) continue;
+    harness.close();
+    harness.open();
+  }
+  const auto verified = harness.verified().front();
+  EXPECT_THAT(verified.problems, IsEmpty());
+  ASSERT_EQ(verified.windows.size(), 3U);
+  EXPECT_EQ(verified.gaps.size(), 2U);
+  std::set<std::int64_t> moments;
+  for (const auto& [at_ms, held] : harness.held_at()) moments.insert(at_ms);
+  for (const auto& window : verified.windows) {
+    moments.insert({window.from_ms, window.to_ms, window.to_ms + 1});
+  }
+  std::size_t whole = 0;
+  for (auto at_ms : moments) {
+    if (at_ms < verified.windows.front().from_ms) continue;
+    const bool proved = std::any_of(
+        verified.windows.begin(), verified.windows.end(),
+        [at_ms](const auto& window) { return window.from_ms <= at_ms && at_ms <= window.to_ms; });
+    auto request = harness.request(at_ms);
+    auto restored = harness.restore_to(request);
+    EXPECT_EQ(restored.complete, proved) << to_text_utc(at_ms);
+    EXPECT_THAT(restored.problems, IsEmpty());
+    EXPECT_EQ(restored.gaps.empty(), restored.complete || restored.never_shipped);
+    if (!restored.complete) continue;
+    ++whole;
+    EXPECT_EQ(harness.held_in(request.data), harness.held_before(at_ms)) << to_text_utc(at_ms);
+  }
+  EXPECT_GE(whole, 6U);
 }
 
 // Bases share table files, and a damaged one with them all.

@@ -28,6 +28,11 @@ LogReader::LogReader(const LineageFolder& folder, std::uint64_t sequence,
   list();
 }
 
+std::optional<LogReader::Before> LogReader::before_log_of(const BaseRecord& base) {
+  if (base.digest == Digest{}) return std::nullopt;
+  return Before{base.from_sequence, base.digest};
+}
+
 void LogReader::list() {
   names_ = folder_.segments();
   at_ = 0;
@@ -140,9 +145,9 @@ std::optional<std::vector<store::Commit>> LogReader::next() {
   return std::move(commits);
 }
 
-void LogReader::go_to(std::uint64_t sequence) {
+void LogReader::go_to(std::uint64_t sequence, std::optional<Before> before) {
   sequence_ = sequence;
-  before_.reset();
+  before_ = before;
   ended_ = false;
   at_ = 0;
   candidates_.clear();

@@ -24,6 +24,8 @@ class LogReader {
     std::uint64_t last_sequence = 0;
     Digest digest{};
   };
+  // What a base begins with; nullopt where its record does not say.
+  static std::optional<Before> before_log_of(const BaseRecord& base);
   // Begins with the commit of `sequence`, or with the one that holds it. `folder` outlives it.
   LogReader(const LineageFolder& folder, std::uint64_t sequence,
             std::optional<Before> before = std::nullopt);
@@ -42,7 +44,7 @@ class LogReader {
   const std::vector<std::string>& problems() const { return problems_; }
   std::uint64_t next_sequence() const { return sequence_; }
   // Goes on with the commit of `sequence`.
-  void go_to(std::uint64_t sequence);
+  void go_to(std::uint64_t sequence, std::optional<Before> before);
 
  private:
   enum class Found : std::uint8_t { kYes, kNo, kListAgain };

@@ -106,8 +106,9 @@ class Restore {
     for (auto base = bases.rbegin(); base != bases.rend(); ++base) {
       if (!copy(engine, *base, work)) continue;
       auto store = open(work);
+      if (!store || !is_as_recorded(*base, *store)) continue;
       // A base's record says less than the base does where a clock went back meanwhile.
-      if (!store || store->newest_commit_ms() > at_ms()) continue;
+      if (store->newest_commit_ms() > at_ms()) continue;
       return {*base, std::move(store)};
     }
     if (!restored_.problems.empty()) {
@@ -134,6 +135,14 @@ class Restore {
     }
   }
 
+  // What verify asks too. Of a base of another history the log would be applied to it in vain.
+  bool is_as_recorded(const BaseRecord& base, const store::RestoredStore& store) {
+    if (backup::is_as_recorded(base, store.newest_sequence(), store.newest_commit_ms()))
+      return true;
+    restored_.problems.push_back(other_commits(base, folder_));
+    return false;
+  }
+
   static bool can_be_read(const store::BaseEngine& engine, const BaseRecord& base) {
     try {
       engine.verify(base.id);
@@ -156,9 +165,7 @@ class Restore {
 
   void replay(const BaseRecord& base, store::RestoredStore& store) {
     const auto held = store.newest_sequence();
-    std::optional<LogReader::Before> before;
-    if (base.digest != Digest{}) before = LogReader::Before{base.from_sequence, base.digest};
-    LogReader log(folder_, held + 1, before);
+    LogReader log(folder_, held + 1, LogReader::before_log_of(base));
     const auto end = expected_end();
     bool done = false;
     bool good = true;
@@ -179,7 +186,9 @@ class Restore {
     restored_.gaps = log.gaps();
     if (!good) restored_.complete = false;
     restored_.last_commit_ms = store.newest_commit_ms();
-    if (!done) note_what_is_missing(log, base);
+    // All that was committed before a base was begun is in it.
+    const bool in_base = request_.at_ms && *request_.at_ms < base.taken_ms;
+    if (!done && !in_base) note_what_is_missing(log, base);
     finish(store);
   }
 

@@ -158,6 +158,15 @@ std::vector<Uuid> lineages(const store::TargetFiles& files, const std::string& t
   return found;
 }
 
+bool is_as_recorded(const BaseRecord& record, std::uint64_t last_row, std::int64_t last_commit_ms) {
+  const bool same_time = last_commit_ms == 0 || last_commit_ms == record.time_ms;
+  return last_row == record.until_sequence && same_time;
+}
+
+std::string other_commits(const BaseRecord& record, const LineageFolder& folder) {
+  return folder.path() + "/" + record.file + ": the base holds other commits than its record says";
+}
+
 LineageFolder::LineageFolder(store::TargetFiles files, const std::string& target,
                              const Uuid& lineage)
     : files_(std::move(files)),

@@ -55,6 +55,10 @@ struct SegmentName {
   bool operator==(const SegmentName&) const = default;
 };
 
+// Whether a base that ends with that row and that commit is the one that the record speaks of.
+// `last_commit_ms`: 0 where nothing was ever committed to it.
+bool is_as_recorded(const BaseRecord& record, std::uint64_t last_row, std::int64_t last_commit_ms);
+
 class LineageFolder {
  public:
   LineageFolder(store::TargetFiles files, const std::string& target, const Uuid& lineage);
@@ -133,6 +137,9 @@ class LineageFolder {
   std::string target_;
   std::string path_;
 };
+
+// Of a base that is not as recorded; for people.
+std::string other_commits(const BaseRecord& record, const LineageFolder& folder);
 
 // The lineages that have something in the target, in order.
 std::vector<Uuid> lineages(const store::TargetFiles& files, const std::string& target);

@@ -15,7 +15,8 @@ namespace colloquy::backup {
 
 struct Window {
   std::int64_t from_ms = 0;
-  std::int64_t to_ms = 0;  // the last commit's time
+  // The last commit that is there, or later, where it is known that nothing was committed between.
+  std::int64_t to_ms = 0;
 };
 
 struct Verified {
