@@ -171,6 +171,55 @@ TEST(Deletion, AFailureAtEachCallLeavesAFileThatIsWholeOrNone) {
   }
 }
 
+class CountingSyncs : public FailingFileSystem {
+ public:
+  using FailingFileSystem::FailingFileSystem;
+  int sync(int file) override {
+    const int synced = FailingFileSystem::sync(file);
+    good_syncs_ += synced < 0 ? 0 : 1;
+    return synced;
+  }
+  std::size_t good_syncs() const { return good_syncs_; }
+
+ private:
+  std::size_t good_syncs_ = 0;
+};
+
+// Or else a power loss brings back what was said to be gone.
+TEST(Deletion, AskedAgainAfterAFailedSyncIsMissingOnlyOnceItIsSynced) {
+  ErrorCode said = ErrorCode::kUnavailable;
+  std::size_t unsynced = 0;
+  for (std::uint64_t call = 1; said == ErrorCode::kUnavailable; ++call) {
+    ASSERT_LT(call, 100U);
+    const TemporaryFolder root;
+    CountingSyncs system(linux_file_system());
+    Volume volume(system, root.path(), "one");
+    write(volume, kPath, kOld);
+    const auto refusal = [&](std::uint64_t fails_at) {
+      system.fail_at(fails_at, EIO);
+      try {
+        volume.remove(kUser, kPath, {});
+        return ErrorCode::kConflict;  // none
+      } catch (const Error& error) {
+        return error.code();
+      }
+    };
+    const auto before = system.good_syncs();
+    std::uint64_t sync_call = 1;
+    while (refusal(sync_call) == ErrorCode::kUnavailable &&
+           content_of(root.path() / "user_123" / kPath) != "(none)") {
+      ++sync_call;
+    }
+    ASSERT_EQ(content_of(root.path() / "user_123" / kPath), "(none)");
+    ASSERT_EQ(system.good_syncs(), before);
+    said = refusal(call);
+    unsynced += system.good_syncs() == before ? 1 : 0;
+    EXPECT_EQ(said == ErrorCode::kNotFound, system.good_syncs() > before) << call;
+  }
+  EXPECT_EQ(said, ErrorCode::kNotFound);
+  EXPECT_GT(unsynced, 1U);
+}
+
 // Runs `act` in a process that dies at the call; true where it came to its end.
 bool survives(const fs::path& root, std::uint64_t call, bool after,
               const std::function<void(Volume& volume)>& act) {

@@ -351,15 +351,26 @@ Use Volume::remove(const UserId& user, const std::string& path, const Preconditi
     bool taken_by_folder = false;
     std::optional<FileInfo> found;
     if (folder.is_open()) found = look(folder.number(), name_part(path), path, &taken_by_folder);
-    // What must be there and is not is missing, whatever was to hold of it.
-    if (!found) throw not_found();
+    const auto sync = [this, &folder] {
+      const int synced = system_.sync(folder.number());
+      if (synced < 0) throw error_of(-synced, "a folder cannot be synced");
+    };
+    if (!found) {
+      // Who asks again after a removal whose sync has failed is not told that it is gone before it
+      // is gone for good.
+      if (folder.is_open()) sync();
+      // What must be there and is not is missing, whatever was to hold of it.
+      throw not_found();
+    }
     if (!precondition.holds_for(found)) throw precondition_failed();
     freed = {found->bytes, 1};
     const int removed = system_.remove(folder.number(), name_part(path));
-    if (removed == -ENOENT || removed == -EISDIR) throw not_found();
-    if (removed < 0) throw error_of_writing(-removed, "a file cannot be removed");
-    const int synced = system_.sync(folder.number());
-    if (synced < 0) throw error_of(-synced, "a folder cannot be synced");
+    if (removed == -EISDIR) throw not_found();
+    if (removed < 0 && removed != -ENOENT) {
+      throw error_of_writing(-removed, "a file cannot be removed");
+    }
+    sync();
+    if (removed == -ENOENT) throw not_found();
   }
   freed.files += remove_empty(user, path);
   return freed;
