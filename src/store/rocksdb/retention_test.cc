@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -307,6 +308,77 @@ TEST(Removal, GoesOnBesideOneThatWasDamagedOnceItWasIndexed) {
   harness.open();
   harness.store().sweep_now();
   EXPECT_EQ(harness.store().stats().conversations, 1U);
+}
+
+// Of a database that is open; nullopt where it changes in the middle of it.
+std::optional<std::size_t> idempotency_keys(FaultyHarness& harness) {
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families{
+      {rocksdb::kDefaultColumnFamilyName, {}}, {"derived", {}}};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  auto status =
+      rocksdb::DB::OpenForReadOnly({}, harness.options().path, families, &handles, &opened);
+  if (!status.ok()) return std::nullopt;
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  std::size_t count = 0;
+  std::unique_ptr<rocksdb::Iterator> at(db->NewIterator({}, handles[1]));
+  for (at->Seek(keys::kIdempotencyExpiryPrefix);
+       at->Valid() && at->key().starts_with(keys::kIdempotencyExpiryPrefix); at->Next()) {
+    ++count;
+  }
+  at.reset();
+  for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  return count;
+}
+
+TEST(Removal, OfKeysOfIdempotencyIsNoFasterThanItsRateEither) {
+  FaultyHarness harness;
+  harness.options().removal_rate = 100;
+  harness.options().sweep_interval = milliseconds(50);  // five keys each
+  harness.open();
+  for (int i = 0; i < 40; ++i) {
+    const IdempotencyKey key{std::to_string(i), {}, harness.clock().now_s() + 60};
+    run_task(harness.store().create_conversation(kAlice, {"title", "", {}, {}}, key));
+  }
+  ASSERT_EQ(idempotency_keys(harness), 40U);
+  const auto began = steady_clock::now();
+  harness.clock().advance_ms(61'000);
+  while (idempotency_keys(harness) != 0U) {
+    ASSERT_LT(steady_clock::now() - began, std::chrono::seconds(60));
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  EXPECT_GE(steady_clock::now() - began, milliseconds(7 * 50));
+}
+
+// What has expired waits where it cannot be removed.
+TEST(Expiry, SaysForHowLongWhatIsToGoHasWaited) {
+  FaultyHarness harness;
+  harness.options().retention_seconds = 60;
+  harness.open();
+  for (int i = 0; i < 3; ++i) {
+    harness.create(kAlice, "title");
+    harness.clock().advance_ms(10'000);
+  }
+  const auto lag_s = [&harness] {
+    const auto text = harness.metrics().render();
+    const std::string name = "\ncolloquy_store_expiry_lag_seconds ";
+    return std::stod(text.substr(text.find(name) + name.size()));
+  };
+  harness.store().sweep_now();
+  EXPECT_EQ(lag_s(), 0);
+  harness.clock().advance_ms(50'000);  // the first has expired 20 s ago, the second 10 s
+  harness.files().fail(FaultyFileSystem::Fault::kIoError, 0);
+  harness.store().sweep_now();
+  EXPECT_EQ(lag_s(), 20);
+  harness.clock().advance_ms(5'000);
+  harness.store().sweep_now();
+  EXPECT_EQ(harness.store().stats().conversations, 3U);
+  harness.files().heal();
+  harness.close();
+  harness.open();
+  harness.store().sweep_now();
+  EXPECT_EQ(lag_s(), 0);
+  EXPECT_EQ(harness.store().stats().conversations, 0U);
 }
 
 TEST(Expiry, DoesNotComeBackWithTheClock) {

@@ -76,6 +76,7 @@ void Sweeper::sweep_now() { round(kAnyNumber); }
 void Sweeper::round(std::size_t removed_most) {
   std::scoped_lock lock(round_mutex_);
   may_remove_ = removed_most;
+  may_forget_ = removed_most;
   database_.drop_more_kept_logs();
   look_at_disk();
   writer_.try_to_heal();
@@ -277,12 +278,14 @@ void Sweeper::sweep_expired_conversations() {
 
 void Sweeper::sweep_idempotency() {
   std::string begin(keys::kIdempotencyExpiryPrefix);
-  while (!stopping()) {
+  while (!stopping() && may_forget_ > 0) {
+    auto piece = std::min(kPiece, may_forget_);
     auto end = keys::timed_upper_bound(keys::kIdempotencyExpiryPrefix, clock_.now_s());
-    auto due = keys_between(database_.derived(), begin, end, kPiece);
+    auto due = keys_between(database_.derived(), begin, end, piece);
     if (due.empty()) return;
-    bool last = due.size() < kPiece;
+    bool last = due.size() < piece;
     begin = due.back() + '\0';
+    may_forget_ -= due.size();
     auto done = commit_operation<ForgetIdempotency>(std::move(due));
     for (const auto& key : done->damaged()) note_damaged(key);
     if (last) return;

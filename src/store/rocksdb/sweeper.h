@@ -42,7 +42,7 @@ class Sweeper {
 
  private:
   void run();
-  // Removes at most so many rows.
+  // Removes at most so many rows, and forgets as many keys of idempotency.
   void round(std::size_t removed_most);
   void look_at_disk();
   void look_at_retention();
@@ -87,6 +87,7 @@ class Sweeper {
   std::string indexed_up_to_;      // a conversation's key; guarded by round_mutex_
   std::size_t may_remove_ = 0;     // in this round; guarded by round_mutex_
   std::size_t may_index_ = 0;      // as well
+  std::size_t may_forget_ = 0;     // of keys of idempotency; as well
   std::set<std::string> damaged_;  // guarded by round_mutex_
   std::mutex mutex_;
   std::condition_variable wake_;
