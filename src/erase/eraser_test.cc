@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -12,9 +13,13 @@
 #include <functional>
 #include <future>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/boot_clock.h"
 #include "base/clock.h"
@@ -45,6 +50,27 @@ struct Tables {
   std::set<UserId> failing;
   std::function<void()> sealed = {};  // told of each
   int names = 0;
+  // The call to fail, once: which of those of its kind. `after`: what it does is done, and its
+  // answer lost.
+  struct Failing {
+    std::string call = {};
+    int which = 1;
+    bool after = false;
+  };
+  Failing fails = {};
+  std::map<std::string, int> calls;
+  bool failed = false;
+
+  void begin_call(const std::string& name) {
+    if (++calls[name] == fails.which && name == fails.call && !fails.after) fail();
+  }
+  void end_call(const std::string& name) {
+    if (calls[name] == fails.which && name == fails.call && fails.after && !failed) fail();
+  }
+  void fail() {
+    failed = true;
+    throw unavailable("the store is out");
+  }
 };
 
 class ServersErasures final : public store::Erasures {
@@ -53,27 +79,36 @@ class ServersErasures final : public store::Erasures {
       : tables_(tables), server_(std::move(server)) {}
 
   Task<> begin_erasure(UserId user) override {
+    tables_.begin_call("begin_erasure");
     auto& record = tables_.records[user];
     if (record.name.empty()) record.name = std::to_string(++tables_.names);
+    tables_.end_call("begin_erasure");
     co_return;
   }
   Task<std::vector<store::Erasure>> unfinished_erasures() override {
+    tables_.begin_call("unfinished_erasures");
     tables_.looking.insert(server_);
     std::vector<store::Erasure> all;
     for (const auto& [user, record] : tables_.records) all.push_back({user, record.name});
+    tables_.end_call("unfinished_erasures");
     co_return all;
   }
   std::optional<milliseconds> lookout() const override { return lookout_; }
   void set_lookout(milliseconds time) { lookout_ = time; }
   Task<> stop_looking() override {
+    tables_.begin_call("stop_looking");
     tables_.looking.erase(server_);
+    tables_.end_call("stop_looking");
     co_return;
   }
   Task<> acknowledge_erasure(store::Erasure erasure) override {
+    tables_.begin_call("acknowledge_erasure");
     if (is_there(erasure)) tables_.records[erasure.user].acknowledged.insert(server_);
+    tables_.end_call("acknowledge_erasure");
     co_return;
   }
   Task<bool> claim_erasure(store::Erasure erasure) override {
+    tables_.begin_call("claim_erasure");
     if (!is_there(erasure)) co_return false;
     auto& record = tables_.records[erasure.user];
     if (!record.owner.empty() && record.owner != server_) co_return false;
@@ -81,27 +116,36 @@ class ServersErasures final : public store::Erasures {
     for (const auto& server : tables_.looking) {
       if (server != server_ && !record.acknowledged.contains(server)) co_return false;
     }
+    tables_.end_call("claim_erasure");
     co_return true;
   }
   Task<Left> erase_some(store::Erasure erasure) override {
+    tables_.begin_call("erase_some");
     if (tables_.failing.contains(erasure.user)) throw std::runtime_error("it fails");
     if (!is_ours(erasure)) co_return Left::kLater;
     auto& left = tables_.left[erasure.user];
-    if (left == 0) co_return Left::kNothing;
-    --left;
-    co_return Left::kMore;
+    const auto answer = left == 0 ? Left::kNothing : Left::kMore;
+    left = std::max(left - 1, 0);
+    tables_.end_call("erase_some");
+    co_return answer;
   }
   Task<std::int64_t> seal_erasure(store::Erasure erasure) override {
+    tables_.begin_call("seal_erasure");
     if (!is_ours(erasure)) throw unavailable("another server is at it");
     if (tables_.sealed) tables_.sealed();
+    tables_.end_call("seal_erasure");
     co_return 1;
   }
   Task<> end_erasure(store::Erasure erasure, std::int64_t) override {
+    tables_.begin_call("end_erasure");
     if (!is_ours(erasure)) throw unavailable("another server is at it");
     tables_.records.erase(erasure.user);
+    tables_.end_call("end_erasure");
     co_return;
   }
   Task<std::vector<store::ErasedUser>> erased_users(std::string) override {
+    tables_.begin_call("erased_users");
+    tables_.end_call("erased_users");
     co_return std::vector<store::ErasedUser>();
   }
 
@@ -120,10 +164,12 @@ class ServersErasures final : public store::Erasures {
 };
 
 struct Server {
-  Server(Tables& tables, const std::string& name, keyring::Keyring* keys = nullptr)
+  Server(Tables& tables, const std::string& name, keyring::Keyring* keys = nullptr,
+         std::function<void(const store::ErasedUser&)> note = nullptr)
       : store(tables, name) {
     EraserParts parts{store, gate};
     parts.keys = keys;
+    parts.note = std::move(note);
     eraser = std::make_shared<Eraser>(std::move(parts), metrics);
   }
   telemetry::Metrics metrics;
@@ -284,6 +330,71 @@ TEST_F(EraserTest, OneUserWhoseErasureFailsHoldsUpNobodyElse) {
   const std::function<bool()> mend = [&] { return tables_.failing.erase(alice_) == 1; };
   EXPECT_TRUE(await(hold(&mend)));
   EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
+}
+
+// A user, a store and a server of whose calls one fails.
+struct Case {
+  explicit Case(Tables::Failing failing) { tables.fails = std::move(failing); }
+  std::string name() const {
+    return tables.fails.call + " " + std::to_string(tables.fails.which) +
+           (tables.fails.after ? ", done" : ", not done");
+  }
+  bool is_noted(const UserId& user) {
+    const std::scoped_lock lock(mutex);
+    return noted.contains(store::erased_name(user));
+  }
+  Tables tables;
+  std::mutex mutex;
+  std::set<std::string> noted;
+  Server server{tables, "here", nullptr, [this](const store::ErasedUser& erased) {
+                  const std::scoped_lock lock(mutex);
+                  noted.insert(erased.user_sha256);
+                }};
+};
+
+// Once: nobody is left half erased, locked out, or off the list.
+TEST_F(EraserTest, EndsWhateverCallFails) {
+  std::vector<std::unique_ptr<Case>> cases;
+  for (const bool after : {false, true}) {
+    for (const char* call : {"begin_erasure", "acknowledge_erasure", "claim_erasure",
+                             "seal_erasure", "end_erasure", "erased_users", "stop_looking"}) {
+      cases.push_back(std::make_unique<Case>(Tables::Failing{call, 1, after}));
+    }
+    // The first is that of the start.
+    cases.push_back(std::make_unique<Case>(Tables::Failing{"unfinished_erasures", 2, after}));
+    for (int which = 1; which <= 3; ++which) {
+      cases.push_back(std::make_unique<Case>(Tables::Failing{"erase_some", which, after}));
+    }
+  }
+  {
+    std::vector<std::unique_ptr<Running>> running;
+    std::vector<std::future<bool>> erasing;
+    for (auto& one : cases) {
+      one->tables.left[alice_] = 2;
+      running.push_back(std::make_unique<Running>(*this, one->server));
+      erasing.push_back(boost::asio::co_spawn(loop_, one->server.eraser->erase(alice_, seconds(20)),
+                                              boost::asio::use_future));
+    }
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      auto& tables = cases[i]->tables;
+      auto& server = cases[i]->server;
+      SCOPED_TRACE(cases[i]->name());
+      try {
+        EXPECT_TRUE(erasing[i].get());
+      } catch (const Error& error) {
+        EXPECT_EQ(tables.fails.call, "begin_erasure") << error.detail();
+        EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
+      }
+      const bool fails_later = tables.fails.call == "stop_looking";
+      EXPECT_TRUE(becomes([&] {
+        return tables.left[alice_] == 0 && tables.records.empty() && (tables.failed || fails_later);
+      }));
+      EXPECT_TRUE(becomes([&] { return !server.gate.is_closed(alice_); }));
+      server.gate.enter(alice_).check();
+      EXPECT_TRUE(cases[i]->is_noted(alice_));
+    }
+  }
+  for (auto& one : cases) EXPECT_TRUE(one->tables.failed) << one->name();
 }
 
 TEST_F(EraserTest, TheNewLifeHasANewKeyOnEveryServerAtOnce) {
