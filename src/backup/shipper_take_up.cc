@@ -29,7 +29,12 @@ void Shipper::begin() {
   folder_->set_window(window_);
   owner_ = folder_->take_over(clock_.now_ms(), ids_);
   ownership_seen_ms_ = clock_.now_ms();
-  device_ = store::TargetFiles::device(options_.target);
+  target_ = store::TargetFiles::identity(options_.target);
+  erased_noted_ = false;
+  {
+    std::scoped_lock lock(place_mutex_);
+    place_ = Place{folder_->lineage(), owner_};
+  }
   begun_ = true;
 }
 
