@@ -344,6 +344,17 @@ describe('backup', embeddedOnly('tables have their own'), () => {
       assert.equal(code, 1, stderr);
       assert.match(stderr, words);
     }
+    const lineage = made.stdout.match(/^lineage: +(\S+)$/m)[1];
+    const inScratch = join(folder, `colloquy-verify-${lineage}`);
+    symlinkSync(join(folder, 'data'), inScratch);
+    for (const [place, words] of [[join(target, 'new'), /--scratch .* is within the backup/], [target, /--scratch .* is within the backup/],
+                                  [join(folder, 'link/new'), /--scratch .* is within the backup/], [folder, /--scratch .* has the backup in the folder that would be removed/],
+                                  [server.data, /--scratch .* is within a data folder/], [join(server.data, 'store/new'), /--scratch .* is within a data folder/]]) {
+      const { code, stderr } = await runCommand(['verify', '--from', target, '--scratch', place]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, words);
+    }
+    rmSync(inScratch);
     assert.deepEqual(readdirSync(folder, { recursive: true }).sort(), before);
     const around = await runCommand(['backup', '--data', join(folder, 'other'), '--to', folder]);
     assert.match(around.stderr, /--to .*has the data folder .* in it/);
