@@ -126,6 +126,7 @@ RunningBackup::RunningBackup(const config::ServeConfig& config, store::RocksDbSt
   if (!config.backup_to.empty()) {
     backup::ShipperOptions options;
     options.target = target_of(config);
+    options.remembered_in = (std::filesystem::path(config.data) / "backup-folder").string();
     options.keep = seconds_of(config.backup_keep);
     options.owns_log = true;
     options.log_limit_bytes = config.backup_log_limit_bytes;

@@ -39,6 +39,9 @@ struct ShipperOptions {
   bool owns_log = false;
   // Whether the target is made where it is not there. A share that is not mounted looks like that.
   bool makes_target = false;
+  // A file that remembers the target (remembered_target.h), which then has a backup whenever this
+  // begins; empty: none, and one is begun wherever there is none.
+  std::string remembered_in;
   // Past it the log is given up, and the next base begins anew; and when less room than this is
   // left on the volume of the database, which would soon refuse every write.
   std::uint64_t min_free_disk_bytes = 0;
@@ -112,6 +115,9 @@ class Shipper {
 
   void prepare();
   void begin();
+  // Throws kUnavailable where the target that is remembered has no backup in it any more.
+  void require_remembered();
+  void remember();
   void open_folder(const Uuid& lineage);
   // Looks at what the target has. False when it is another history.
   bool take_up();
