@@ -102,6 +102,35 @@ void require_apart_from_backup(const config::RestoreConfig& config) {
   }
 }
 
+std::string scratch_folder(const config::VerifyConfig& config, const Uuid& lineage) {
+  return (std::filesystem::path(config.scratch) /
+          ("colloquy-verify-" + backup::lineage_name(lineage)))
+      .string();
+}
+
+// What is restored there goes again, and so must have nothing else in it; and a data folder is the
+// server's alone.
+void require_scratch_apart(const config::VerifyConfig& config) {
+  const auto named = config.sources.of("scratch") + " \"" + config.scratch + "\"";
+  if (is_within(config.scratch, config.from)) {
+    throw ConfigError(named + " is within the backup, " + config.from + ": name a folder apart");
+  }
+  for (const auto& lineage : backup::lineages(store::TargetFiles(), config.from)) {
+    if (!is_within(config.from, scratch_folder(config, lineage))) continue;
+    throw ConfigError(named +
+                      " has the backup in the folder that would be removed: name a folder "
+                      "apart");
+  }
+  for (std::filesystem::path at = backup_folder(config.scratch);; at = at.parent_path()) {
+    std::error_code unknown;
+    if (std::filesystem::exists(at / "store" / "CURRENT", unknown)) {
+      throw ConfigError(named + " is within a data folder, " + at.string() +
+                        ": name a folder apart");
+    }
+    if (at == at.parent_path()) return;
+  }
+}
+
 void print_problems(const std::vector<std::string>& problems, std::ostream& out) {
   for (const auto& problem : problems) out << "damaged: " << problem << "\n";
 }
@@ -132,9 +161,7 @@ bool try_to_restore(const store::TargetFiles& files, const config::VerifyConfig&
   RandomIdSource ids;
   backup::RestoreRequest request;
   request.target = config.from;
-  request.data = (std::filesystem::path(config.scratch) /
-                  ("colloquy-verify-" + backup::lineage_name(verified.lineage)))
-                     .string();
+  request.data = scratch_folder(config, verified.lineage);
   request.lineage = verified.lineage;
   struct Scratch {
     const std::string& folder;
@@ -225,6 +252,7 @@ int restore_backup(const config::RestoreConfig& config, std::ostream& out) {
 }
 
 int verify_backup(const config::VerifyConfig& config, std::ostream& out) {
+  if (!config.scratch.empty()) require_scratch_apart(config);
   Progress progress;
   auto show = [&progress](const std::string& phase, std::uint64_t done, std::uint64_t expected) {
     progress.show(phase, done, expected);

@@ -7,7 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#include "backup/erased_list.h"
 #include "base/error.h"
 #include "telemetry/log.h"
 
@@ -68,12 +67,9 @@ std::chrono::seconds seconds_of(std::chrono::milliseconds duration) {
 backup::BackedUp back_up_once(store::BackupSource& source, Clock& clock, IdSource& ids,
                               telemetry::Metrics& metrics, backup::ShipperOptions options,
                               const store::CopyProgress& progress) {
-  const auto target = options.target;
   backup::ShipperMetrics counted(metrics);
   backup::Shipper shipper(source, store::TargetFiles(), clock, ids, counted, std::move(options));
   shipper.round_with_base(progress);
-  store::TargetFiles files;
-  for (const auto& erased : source.erased_users()) backup::note_erased(files, target, erased);
   return {shipper.lineage(), shipper.shipped_ms()};
 }
 
@@ -130,6 +126,7 @@ RunningBackup::RunningBackup(const config::ServeConfig& config, store::RocksDbSt
   if (!config.backup_to.empty()) {
     backup::ShipperOptions options;
     options.target = target_of(config);
+    options.remembered_in = (std::filesystem::path(config.data) / "backup-folder").string();
     options.keep = seconds_of(config.backup_keep);
     options.owns_log = true;
     options.log_limit_bytes = config.backup_log_limit_bytes;
@@ -178,9 +175,7 @@ backup::BackedUp RunningBackup::run_now(const std::string& target,
 }
 
 void RunningBackup::note_erased(const store::ErasedUser& erased) const {
-  if (config_.backup_to.empty()) return;
-  store::TargetFiles files;
-  backup::note_erased(files, target_of(config_), erased);
+  if (continuous_) continuous_->note_erased(erased);
 }
 
 bool RunningBackup::stop(std::chrono::milliseconds patience) {

@@ -43,7 +43,7 @@ class RunningBackup {
                 IdSource& ids, telemetry::Metrics& metrics);
 
   // Puts a user on the list of erased ones beside the continuous backup, if there is one. Blocks;
-  // any thread. Throws Error.
+  // any thread. Throws Error: kUnavailable while the target is out.
   void note_erased(const store::ErasedUser& erased) const;
 
   // Ships what is left, within a bound. False when that takes longer: then this and the store must

@@ -39,6 +39,10 @@ class ContinuousBackup {
   // meanwhile is shipped too. Blocks; throws Error.
   BackedUp run_now(const store::CopyProgress& progress);
 
+  // Puts a user on the target's list of the erased; throws kUnavailable while the target is out.
+  // Blocks.
+  void note_erased(const store::ErasedUser& erased) { shipper_.note_erased({erased}); }
+
   // Ships what is left, and ends. False when that takes too long: then this must stay, and what it
   // refers to.
   bool stop(std::chrono::milliseconds patience);

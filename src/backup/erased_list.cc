@@ -17,6 +17,10 @@ constexpr std::size_t kFileBytes = 256 * limits::kMiB;
 
 std::string folder_of(const std::string& target) { return target + "/erased"; }
 
+std::string file_of(const store::ErasedUser& erased) {
+  return erased.user_sha256 + "-" + std::to_string(erased.at_ms);
+}
+
 bool is_hexadecimal(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
@@ -71,6 +75,11 @@ bool ErasedList::erased_after(const UserId& user, std::int64_t time_ms) const {
   return found != last_.end() && found->second > time_ms;
 }
 
+bool ErasedList::has(const store::ErasedUser& erased) const {
+  const auto found = last_.find(erased.user_sha256);
+  return found != last_.end() && found->second >= erased.at_ms;
+}
+
 std::vector<store::ErasedUser> ErasedList::users() const {
   std::vector<store::ErasedUser> all;
   all.reserve(last_.size());
@@ -80,11 +89,15 @@ std::vector<store::ErasedUser> ErasedList::users() const {
 
 void note_erased(store::TargetFiles& files, const std::string& target,
                  const store::ErasedUser& erased) {
-  const auto name = erased.user_sha256 + "-" + std::to_string(erased.at_ms);
-  const auto path = folder_of(target) + "/" + name;
-  if (files.exists(path)) return;
+  if (is_noted(files, target, erased)) return;
+  const auto name = file_of(erased);
   files.make_folder(folder_of(target));
-  files.write_new(path, name + "\n");
+  files.write_new(folder_of(target) + "/" + name, name + "\n");
+}
+
+bool is_noted(const store::TargetFiles& files, const std::string& target,
+              const store::ErasedUser& erased) {
+  return files.exists(folder_of(target) + "/" + file_of(erased));
 }
 
 }  // namespace colloquy::backup

@@ -25,6 +25,8 @@ class ErasedList {
 
   // Whether the user was erased after that moment: what is older must not come back.
   bool erased_after(const UserId& user, std::int64_t time_ms) const;
+  // Whether a restore leaves out for it all that it leaves out for `erased`.
+  bool has(const store::ErasedUser& erased) const;
   bool empty() const { return last_.empty(); }
   // All of it, each user once.
   std::vector<store::ErasedUser> users() const;
@@ -33,8 +35,10 @@ class ErasedList {
   std::map<std::string, std::int64_t> last_;  // by name, the last time
 };
 
-// Safe to repeat.
+// Safe to repeat. Makes the target where it is not there: callers who do not want that look first.
 void note_erased(store::TargetFiles& files, const std::string& target,
                  const store::ErasedUser& erased);
+bool is_noted(const store::TargetFiles& files, const std::string& target,
+              const store::ErasedUser& erased);
 
 }  // namespace colloquy::backup

@@ -23,6 +23,10 @@ namespace fs = std::filesystem;
 constexpr const char* kUnfinished = "restoring";
 constexpr const char* kStore = "store";
 
+// What belongs into a data folder and is in no backup: it may have been put there before a restore
+// that was killed is run again.
+bool is_of_no_backup(const std::string& name) { return name == "token.key" || name == "files"; }
+
 void try_files(const std::string& doing, const std::function<void()>& work) {
   try {
     work();
@@ -37,9 +41,13 @@ fs::path prepare_folder(const std::string& data, std::optional<FolderHold>& hold
   try_files("preparing " + data, [&] {
     fs::create_directories(data);
     hold.emplace(data, "Another restore into " + data + " goes on.");
+    const bool again = fs::is_directory(fs::symlink_status(folder));
     for (const auto& entry : fs::directory_iterator(data)) {
-      if (entry.path().filename() == kUnfinished) continue;
-      throw Error(ErrorCode::kInvalid, "The folder " + data + " is not empty.");
+      const auto name = entry.path().filename().string();
+      if (again && (name == kUnfinished || is_of_no_backup(name))) continue;
+      throw Error(ErrorCode::kInvalid,
+                  "The folder " + data + " is not empty: it has " + name +
+                      ". Restore into a folder of its own, or move that away.");
     }
     fs::remove_all(folder);
     fs::create_directory(folder);

@@ -2,7 +2,8 @@
 //
 // While it goes on there is DATA/restoring and no DATA/store, and neither a server
 // nor another command takes the folder; one that was killed is begun again by
-// restoring into the same folder. Blocks; for one thread.
+// restoring into the same folder, which may have token.key and files/ by then.
+// Blocks; for one thread.
 #pragma once
 
 #include <cstdint>

@@ -263,6 +263,37 @@ TEST(RestoreTest, AFolderThatIsNotEmptyIsRefused) {
   EXPECT_EQ(contents_of(request.data + "/mine"), "x");
 }
 
+// They belong there, and whoever restores may have been quick.
+TEST(RestoreTest, OneThatWasKilledIsBegunAgainBesideWhatIsInNoBackup) {
+  BackupHarness harness;
+  harness.open();
+  harness.write();
+  harness.base();
+  auto request = harness.request(std::nullopt);
+  std::filesystem::create_directories(request.data + "/files/alice");
+  write_contents(request.data + "/files/alice/mine", "x");
+  write_contents(request.data + "/token.key", "k");
+  EXPECT_THROW(harness.restore_to(request), Error) << "nothing was killed there";
+  std::filesystem::create_directory(request.data + "/restoring");
+  write_contents(request.data + "/restoring/half", "h");
+  write_contents(request.data + "/other", "o");
+  try {
+    harness.restore_to(request);
+    ADD_FAILURE() << "into a folder with something else";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalid);
+    EXPECT_THAT(error.message(), HasSubstr("it has other."));
+  }
+  EXPECT_EQ(contents_of(request.data + "/restoring/half"), "h");
+  std::filesystem::remove(request.data + "/other");
+  EXPECT_TRUE(harness.restore_to(request).complete);
+  EXPECT_EQ(harness.held_in(request.data), held_by(harness.store()));
+  EXPECT_FALSE(std::filesystem::exists(request.data + "/store/half"));
+  EXPECT_EQ(contents_of(request.data + "/token.key"), "k");
+  EXPECT_EQ(contents_of(request.data + "/files/alice/mine"), "x");
+  EXPECT_THROW(harness.restore_to(request), Error) << "it has ended";
+}
+
 TEST(RestoreTest, AMomentBeforeTheBackupIsRefused) {
   BackupHarness harness;
   harness.open();

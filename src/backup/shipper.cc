@@ -83,6 +83,7 @@ void Shipper::round() {
     bool shipped = attempts.try_to([this] { ship(); });
     attempts.try_to([this] { release_log(); });
     bool due = base_is_due() && Steady::now() >= base_not_before_;
+    shipped = shipped && attempts.try_to([this] { note_erased_users(); });
     if (shipped && !base_.running() && (base_wanted_ || due)) {
       attempts.try_to([this] { begin_base(); });
     }
@@ -93,7 +94,10 @@ void Shipper::round() {
       attempts.try_to([&] { old_lineages_.step(folder_->lineage(), begun_ms, window_); });
     }
   }
-  if (attempts.failed()) ownership_seen_ms_.reset();
+  if (attempts.failed()) {
+    ownership_seen_ms_.reset();
+    erased_noted_ = false;
+  }
   attempts.end();
 }
 
@@ -105,6 +109,7 @@ void Shipper::round_with_base(const store::CopyProgress& progress) {
   release_log();
   if (!position_ && options_.owns_log) begin_position();
   add_base(base_.take({options_.target, folder_->lineage(), owner_, progress, false}));
+  note_erased_users();
   folder_->set_caught_up({begun_ms, shipped_sequence()});
   prune();
   merger_->step(segments_);
@@ -121,6 +126,7 @@ void Shipper::ship_rest() {
 
 void Shipper::want_base(store::CopyProgress progress) {
   base_wanted_ = true;
+  erased_noted_ = false;
   wanted_progress_ = std::move(progress);
 }
 
@@ -184,13 +190,18 @@ void Shipper::require_ownership() {
     ownership_seen_ms_ = now_ms;
     if (hold_ && !hold_->is_of(folder_->path())) {
       hold_.emplace(folder_->path(), "Another backup of this database into this folder goes on.");
+      target_ = store::TargetFiles::identity(options_.target);
+      erased_noted_ = false;  // a copy of before they were, maybe
     }
     return;
   }
-  auto device = store::TargetFiles::device(options_.target);
-  if (!device || device != device_) {
+  // Never in a folder that stands where the target was: it may be the mount point of a share that
+  // will come back.
+  auto there = store::TargetFiles::identity(options_.target);
+  if (!there || there != target_) {
     throw unavailable("The backup's folder is not there: what is mounted at " + options_.target +
-                      " is not.");
+                      " is not, or it was put elsewhere. A new backup is begun at " +
+                      options_.target + " only by a server that starts.");
   }
   if (base_.running()) throw unavailable("The backup has lost " + folder_->path() + ".");
   telemetry::log_error("backup.begun_anew",
@@ -313,6 +324,7 @@ std::exception_ptr Shipper::finish_base(bool wait) {
 void Shipper::add_base(const BaseRecord& record) {
   bases_.push_back(record);
   ownership_seen_ms_.reset();  // it is looked at again, and with it is said what the target has
+  erased_noted_ = false;
   set_base_due(clock_.now_ms());
   log_bytes_since_base_ = 0;
   metrics_.bases.Increment();

@@ -13,6 +13,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "backup/target.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "store/erasure.h"
 #include "store/rocksdb/backup_source.h"
 #include "telemetry/metrics.h"
 
@@ -37,6 +39,9 @@ struct ShipperOptions {
   bool owns_log = false;
   // Whether the target is made where it is not there. A share that is not mounted looks like that.
   bool makes_target = false;
+  // A file that remembers the target (remembered_target.h), which then has a backup whenever this
+  // begins; empty: none, and one is begun wherever there is none.
+  std::string remembered_in;
   // Past it the log is given up, and the next base begins anew; and when less room than this is
   // left on the volume of the database, which would soon refuse every write.
   std::uint64_t min_free_disk_bytes = 0;
@@ -83,6 +88,11 @@ class Shipper {
   // The end of the one that was wanted, once: what it failed with, or null.
   std::optional<std::exception_ptr> wanted_ended();
 
+  // Puts users on the target's list of the erased (erased_list.h), where it is the target that this
+  // ships into. kUnavailable: it is out, or a folder that is not it is in its place, or no round
+  // has found it yet. Safe to repeat; any thread.
+  void note_erased(const std::vector<store::ErasedUser>& erased);
+
   // The log may have grown too long, or the disk too full for it. Any thread.
   void guard_log();
 
@@ -105,6 +115,9 @@ class Shipper {
 
   void prepare();
   void begin();
+  // Throws kUnavailable where the target that is remembered has no backup in it any more.
+  void require_remembered();
+  void remember();
   void open_folder(const Uuid& lineage);
   // Looks at what the target has. False when it is another history.
   bool take_up();
@@ -120,6 +133,10 @@ class Shipper {
   // That all which was acknowledged by this time is in the target, as often as the ownership is
   // looked at.
   void note_caught_up(std::int64_t time_ms);
+  void require_place();
+  // Those whom the database lists and the target does not: it may have been out when they were
+  // erased, or have lost them since.
+  void note_erased_users();
   void release_log();
   void ship();
   void write_segment(std::vector<store::Commit> commits);
@@ -145,10 +162,11 @@ class Shipper {
   std::unique_ptr<LineageFolder> folder_;  // once it has begun
   std::unique_ptr<Merger> merger_;         // the same
   std::optional<FolderHold> hold_;         // the same; of the folder
-  std::optional<std::uint64_t> device_;    // that the target was on
+  std::optional<store::TargetFiles::Identity> target_;
   std::chrono::seconds window_{0};
   std::string owner_;
   std::optional<std::int64_t> ownership_seen_ms_;
+  bool erased_noted_ = false;  // all whom the database lists, since the target was last out
   std::optional<Position> position_;
   std::int64_t shipped_ms_ = 0;
   std::vector<BaseRecord> bases_;
@@ -160,6 +178,14 @@ class Shipper {
   std::optional<Steady::time_point> clock_told_;
   std::atomic<bool> log_given_up_{false};
   std::atomic<std::uint64_t> shipped_commit_{0};  // position_->last_commit, for guard_log
+
+  // What is in the target that this ships into, and in no folder in its place.
+  struct Place {
+    Uuid lineage;
+    std::string owner;
+  };
+  std::mutex place_mutex_;
+  std::optional<Place> place_;  // guarded by place_mutex_; once it has begun
 
   OldLineages old_lineages_;
   bool base_wanted_ = false;

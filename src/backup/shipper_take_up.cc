@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backup/remembered_target.h"
 #include "backup/shipper.h"
 #include "base/error.h"
 #include "telemetry/log.h"
@@ -11,6 +12,7 @@ namespace colloquy::backup {
 
 void Shipper::begin() {
   if (options_.makes_target) files_.make_folder(options_.target);
+  require_remembered();
   open_folder(source_.lineage());
   if (!take_up()) {
     auto other = ids_.next(clock_.now_ms());
@@ -29,8 +31,42 @@ void Shipper::begin() {
   folder_->set_window(window_);
   owner_ = folder_->take_over(clock_.now_ms(), ids_);
   ownership_seen_ms_ = clock_.now_ms();
-  device_ = store::TargetFiles::device(options_.target);
+  target_ = store::TargetFiles::identity(options_.target);
+  erased_noted_ = false;
+  {
+    std::scoped_lock lock(place_mutex_);
+    place_ = Place{folder_->lineage(), owner_};
+  }
   begun_ = true;
+  remember();
+}
+
+void Shipper::require_remembered() {
+  // Once it has begun, require_ownership knows the folder from another in its place.
+  if (options_.remembered_in.empty() || target_) return;
+  const auto remembered = read_remembered_target(options_.remembered_in);
+  if (!remembered || remembered->target != options_.target) return;
+  if (remembered->lineage != source_.lineage()) return;  // nothing of it was ever there
+  if (!lineages(files_, options_.target).empty()) return;
+  throw unavailable("The backup's folder is not there: this database has a backup in " +
+                    options_.target +
+                    ", and no backup is in it. What is mounted there is not, or it was put "
+                    "elsewhere. To begin a new one there, stop the server, and run colloquy backup "
+                    "into it once.");
+}
+
+void Shipper::remember() {
+  if (options_.remembered_in.empty()) return;
+  const auto was = read_remembered_target(options_.remembered_in);
+  if (was && was->target != options_.target) {
+    telemetry::log_warning("backup.moved",
+                           {{"was", was->target},
+                            {"is", options_.target},
+                            {"detail",
+                             "the backup in the folder of before ends there, and does not list who "
+                             "is erased from now on: restore from it with --erased"}});
+  }
+  remember_target(options_.remembered_in, {options_.target, folder_->lineage()});
 }
 
 void Shipper::open_folder(const Uuid& lineage) {

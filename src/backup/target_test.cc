@@ -37,6 +37,16 @@ std::string given_up(BackupHarness& harness) {
   return text.substr(at + 1, text.find('\n', at + 1) - at - 1);
 }
 
+std::size_t files_in(const std::string& folder) { return store::TargetFiles().list(folder).size(); }
+
+void erase(store::Erasures& erasures, const UserId& user) {
+  run_task(erasures.begin_erasure(user));
+  const auto erasure = run_task(erasures.unfinished_erasures()).at(0);
+  while (run_task(erasures.erase_some(erasure)) != store::Erasures::Left::kNothing) {
+  }
+  run_task(erasures.end_erasure(erasure, run_task(erasures.seal_erasure(erasure))));
+}
+
 TEST(TargetTest, OneThatIsAwayForAMomentIsWaitedFor) {
   BackupHarness harness;
   harness.open();
@@ -57,6 +67,120 @@ TEST(TargetTest, OneThatIsAwayForAMomentIsWaitedFor) {
   EXPECT_EQ(harness.shipper().lineage(), lineage);
   EXPECT_TRUE(harness.shipper().restorable());
   expect_last_moment(harness);
+}
+
+// The mount point of a share that is out looks like that.
+TEST(TargetTest, AFolderInThePlaceOfOneThatIsAwayIsNotBegunIn) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  harness.write();
+  harness.round();
+  auto lineage = harness.shipper().lineage();
+  auto target = harness.shipper_options().target;
+  std::filesystem::rename(target, target + ".away");
+  std::filesystem::create_directory(target);
+  harness.write();
+  harness.clock().advance_ms(kLongEnoughMs);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(code_of([&] { harness.round(); }), ErrorCode::kUnavailable);
+    EXPECT_EQ(code_of([&] { harness.base(); }), ErrorCode::kUnavailable);
+    EXPECT_TRUE(std::filesystem::is_empty(target));
+  }
+  std::filesystem::remove(target);
+  std::filesystem::rename(target + ".away", target);
+  harness.round();
+  EXPECT_EQ(harness.shipper().lineage(), lineage);
+  EXPECT_TRUE(harness.shipper().restorable());
+  expect_last_moment(harness);
+}
+
+TEST(TargetTest, TheErasedAreNotedOnlyInTheTargetItself) {
+  BackupHarness harness;
+  harness.open();
+  auto target = harness.shipper_options().target;
+  auto list = target + "/erased";
+  auto note = [&](std::int64_t at_ms) {
+    return code_of([&] {
+      harness.shipper().note_erased({{store::erased_name(UserId("alice")), at_ms}});
+      throw Error(ErrorCode::kNotFound, "It was noted.");
+    });
+  };
+  std::filesystem::create_directory(target);
+  EXPECT_EQ(note(1), ErrorCode::kUnavailable) << "no round has looked at it";
+  EXPECT_TRUE(std::filesystem::is_empty(target));
+  harness.base();
+  EXPECT_EQ(note(1), ErrorCode::kNotFound);
+  EXPECT_EQ(note(1), ErrorCode::kNotFound);
+  EXPECT_EQ(files_in(list), 1U);
+  std::filesystem::copy(target, target + ".old", std::filesystem::copy_options::recursive);
+  harness.begin_backup();
+  harness.round();
+  std::filesystem::rename(target, target + ".away");
+  EXPECT_EQ(note(2), ErrorCode::kUnavailable) << "nothing is there";
+  EXPECT_FALSE(std::filesystem::exists(target));
+  std::filesystem::create_directory(target);
+  EXPECT_EQ(note(2), ErrorCode::kUnavailable) << "an empty folder";
+  EXPECT_TRUE(std::filesystem::is_empty(target));
+  std::filesystem::remove(target);
+  std::filesystem::rename(target + ".old", target);
+  EXPECT_EQ(note(2), ErrorCode::kUnavailable) << "an older backup of the same database";
+  EXPECT_EQ(files_in(list), 1U);
+  std::filesystem::remove_all(target);
+  std::filesystem::rename(target + ".away", target);
+  EXPECT_EQ(note(2), ErrorCode::kNotFound);
+  EXPECT_EQ(files_in(list), 2U);
+}
+
+// It was written into a folder that went away with it, say.
+TEST(TargetTest, WhomTheTargetDoesNotListIsAddedOnceItIsBackAndWithEachBase) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  harness.write();
+  harness.round();
+  auto target = harness.shipper_options().target;
+  auto list = target + "/erased";
+  std::filesystem::rename(target, target + ".away");
+  erase(harness.store(), UserId("alice"));
+  harness.clock().advance_ms(kLongEnoughMs);
+  EXPECT_EQ(code_of([&] { harness.round(); }), ErrorCode::kUnavailable);
+  std::filesystem::rename(target + ".away", target);
+  harness.round();
+  EXPECT_EQ(files_in(list), 1U);
+  std::filesystem::rename(target, target + ".new");
+  std::filesystem::copy(target + ".new", target, std::filesystem::copy_options::recursive);
+  std::filesystem::remove_all(list);
+  harness.clock().advance_ms(kLongEnoughMs);
+  harness.round();
+  EXPECT_EQ(files_in(list), 1U) << "in a copy of before";
+  std::filesystem::remove_all(list);
+  harness.base();
+  EXPECT_EQ(files_in(list), 1U);
+  std::filesystem::remove_all(list);
+  harness.shipper().want_base(nullptr);
+  harness.round();
+  EXPECT_EQ(files_in(list), 1U) << "before the base that somebody waits for";
+  std::filesystem::remove_all(list);
+  harness.begin_backup();
+  harness.round();
+  EXPECT_EQ(files_in(list), 1U) << "at a start";
+}
+
+// Whoever waits for a base is not told that all is there while the list is not.
+TEST(TargetTest, ABaseThatIsAskedForWaitsForTheListOfTheErased) {
+  BackupHarness harness;
+  harness.open();
+  harness.base();
+  erase(harness.store(), UserId("alice"));
+  auto list = harness.shipper_options().target + "/erased";
+  write_contents(list, "no folder");
+  harness.shipper().want_base(nullptr);
+  EXPECT_THROW(harness.round(), Error);
+  EXPECT_TRUE(harness.shipper().want_none()) << "none has begun";
+  std::filesystem::remove(list);
+  harness.round();
+  EXPECT_EQ(files_in(list), 1U);
 }
 
 TEST(TargetTest, OneThatIsNotThereIsNotMadeForAServer) {

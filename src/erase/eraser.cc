@@ -9,7 +9,6 @@
 
 #include "base/boot_clock.h"
 #include "base/error.h"
-#include "base/pause.h"
 #include "telemetry/log.h"
 
 namespace colloquy::erase {
@@ -21,7 +20,7 @@ using std::chrono::steady_clock;
 constexpr milliseconds kWaitingPause{200};
 constexpr milliseconds kLongestWaitingPause{1000};
 constexpr milliseconds kFirstFailurePause{1000};
-constexpr milliseconds kLongestFailurePause{60'000};
+constexpr milliseconds kLongestFailurePause{15'000};
 // So that one that stands still does not hold up the others.
 constexpr std::size_t kStepsAtOnce = 8;
 
@@ -176,10 +175,9 @@ Task<> Eraser::acknowledge_again_and_again(std::shared_ptr<Eraser> self) {
 
 Task<> Eraser::run(std::shared_ptr<Eraser> self) {
   auto executor = co_await boost::asio::this_coro::executor;
-  self->running_ = 4;
+  self->running_ = 3;
   boost::asio::co_spawn(executor, acknowledge_again_and_again(self), boost::asio::detached);
   boost::asio::co_spawn(executor, look_again_and_again(self), boost::asio::detached);
-  boost::asio::co_spawn(executor, note_those_of_before(self), boost::asio::detached);
   co_await carry_out(self);
   self->end_one();
 }
@@ -338,34 +336,6 @@ Task<> Eraser::note(store::ErasedUser erased) {
     return true;
   };
   co_await pool_.run(std::move(job));
-}
-
-// Those of before this server kept such a list, or kept it elsewhere.
-Task<> Eraser::note_all() {
-  std::string after;
-  while (parts_.note && !stopped_) {
-    auto page = co_await parts_.store.erased_users(after);
-    if (page.empty()) break;
-    after = page.back().user_sha256;
-    for (auto& erased : page) co_await note(std::move(erased));
-  }
-}
-
-Task<> Eraser::note_those_of_before(std::shared_ptr<Eraser> self) {
-  bool noted = false;
-  while (!noted && !self->stopped_) {
-    try {
-      co_await self->note_all();
-      noted = true;
-    } catch (const std::exception& error) {
-      log_failure(error, nullptr);
-    }
-    const auto again_at = steady_clock::now() + kLongestFailurePause;
-    while (!noted && !self->stopped_ && steady_clock::now() < again_at) {
-      co_await pause(kFirstFailurePause);
-    }
-  }
-  self->end_one();
 }
 
 }  // namespace colloquy::erase

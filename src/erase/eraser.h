@@ -53,8 +53,9 @@ struct EraserParts {
   keyring::Keyring* keys = nullptr;   // null where nothing is encrypted
   // Ends what is being made for the user without a pass; said again and again. Does not wait.
   std::function<void(const UserId&)> quiet = {};
-  // Puts a user on a list that restores read. Blocks; on a thread of the eraser's; safe to repeat.
-  // Empty: there is none.
+  // Puts a user on a list that restores read, before the erasure ends. Blocks; on a thread of the
+  // eraser's; safe to repeat. Whoever keeps the list has those of before from the store. Empty:
+  // there is none.
   std::function<void(const store::ErasedUser&)> note = {};
 };
 
@@ -108,7 +109,6 @@ class Eraser {
   static Task<> look_again_and_again(std::shared_ptr<Eraser> self);
   static Task<> carry_out(std::shared_ptr<Eraser> self);
   static Task<> carry_out_step(std::shared_ptr<Eraser> self, store::Erasure erasure);
-  static Task<> note_those_of_before(std::shared_ptr<Eraser> self);
   bool are_all_acknowledged() const;
   bool unfinished() const;
   std::optional<store::Erasure> take_next();
@@ -118,7 +118,6 @@ class Eraser {
 
   Task<Step> step(const store::Erasure& erasure);
   Task<> note(store::ErasedUser erased);
-  Task<> note_all();
 
   const EraserParts parts_;
   telemetry::Counter& erased_;

@@ -1,7 +1,7 @@
 // Backups of the embedded store: any second can be had back, while the server serves, is killed and is restored.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { afterwards } from './cleanup.mjs';
@@ -229,6 +229,38 @@ describe('backup', embeddedOnly('tables have their own'), () => {
     await server.start();
   });
 
+  test('a server that starts waits for the folder that had its backup, and begins none in its place', async (t) => {
+    const target = join(scratch(t), 'backup');
+    const away = `${target}.away`;
+    const args = ['--backup-to', target, '--backup-every', '100ms'];
+    const server = await startServer({ args });
+    afterwards(t, () => server.close());
+    await (await server.client('alice')).createConversation();
+    await shipped(server);
+    await server.stop();
+    renameSync(target, away);
+    await server.start();  // which makes the folder
+    await server.logged(({ event, detail }) => event === 'backup.failed' && /this database has a backup in/.test(detail), 'the backup');
+    assert.deepEqual(readdirSync(target), []);
+    rmSync(target, { recursive: true });
+    renameSync(away, target);
+    await server.logged(({ event }) => event === 'backup.recovered', 'the backup');
+    await shipped(server);
+    await server.stop();
+    // Another folder is meant.
+    const other = join(scratch(t), 'backup');
+    await server.start({ args: ['--backup-to', other, '--backup-every', '100ms'] });
+    await server.logged(({ event, was, is }) => event === 'backup.moved' && was === target && is === other, 'the folder');
+    await shipped(server);
+    await server.stop();
+    // An old one is begun anew by hand.
+    rmSync(other, { recursive: true });
+    const made = await runCommand(['backup', '--data', server.data, '--to', other]);
+    assert.equal(made.code, 0, made.stderr);
+    await server.start({ args: ['--backup-to', other, '--backup-every', '100ms'] });
+    await shipped(server);
+  });
+
   test('an unfinished restore is opened by nobody', async (t) => {
     const data = scratch(t);
     mkdirSync(join(data, 'restoring'));
@@ -344,6 +376,17 @@ describe('backup', embeddedOnly('tables have their own'), () => {
       assert.equal(code, 1, stderr);
       assert.match(stderr, words);
     }
+    const lineage = made.stdout.match(/^lineage: +(\S+)$/m)[1];
+    const inScratch = join(folder, `colloquy-verify-${lineage}`);
+    symlinkSync(join(folder, 'data'), inScratch);
+    for (const [place, words] of [[join(target, 'new'), /--scratch .* is within the backup/], [target, /--scratch .* is within the backup/],
+                                  [join(folder, 'link/new'), /--scratch .* is within the backup/], [folder, /--scratch .* has the backup in the folder that would be removed/],
+                                  [server.data, /--scratch .* is within a data folder/], [join(server.data, 'store/new'), /--scratch .* is within a data folder/]]) {
+      const { code, stderr } = await runCommand(['verify', '--from', target, '--scratch', place]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, words);
+    }
+    rmSync(inScratch);
     assert.deepEqual(readdirSync(folder, { recursive: true }).sort(), before);
     const around = await runCommand(['backup', '--data', join(folder, 'other'), '--to', folder]);
     assert.match(around.stderr, /--to .*has the data folder .* in it/);

@@ -1,6 +1,6 @@
 // DELETE /me: a user and all that is theirs, and nobody else.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, symlinkSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -185,5 +185,39 @@ describe('erasing a user', { concurrency: 2 }, () => {
       assert.match(list.bytes.toString('utf8'), /^[0-9a-f]{64} \d+\n$/);
       await restored.close();
     }
+  });
+
+  test('is not done while the backup is out, whatever stands in its place', embeddedOnly('backs up'), async (t) => {
+    const target = join(temporaryFolder(), 'backup');
+    mkdirSync(target);
+    const server = await startServer({ args: ['--backup-to', target, '--backup-every', '200ms'] });
+    afterwards(t, () => server.close());
+    const alice = await server.client('alice');
+    await fill(alice, 'alice');
+    const made = await runCommand(['backup', '--data', server.data, '--to', target]);
+    assert.equal(made.code, 0, made.stderr);
+    const then = new Date().toISOString();
+    await new Promise((resolve) => { setTimeout(resolve, 1100); });
+    renameSync(target, `${target}.away`);
+    mkdirSync(target);
+    const answer = await erase(alice, 'alice');
+    assert.equal(answer.status, 202, JSON.stringify(answer.json));
+    assert.deepEqual(answer.json, { user_id: 'alice', erasing: true });
+    await server.logged(({ event, detail }) => event === 'backup.failed' && /is not there/.test(detail), 'the backup');
+    await server.logged(({ event }) => event === 'user.erasing_failed', 'the erasure');
+    const byHand = await runCommand(['backup', '--data', server.data, '--to', target]);
+    assert.equal(byHand.code, 1);
+    assert.match(byHand.stderr, /is not there/);
+    assert.deepEqual(readdirSync(target), []);
+    assert.equal((await alice.get('/me', { expect: 200 })).json.erasing, true);
+    rmdirSync(target);
+    renameSync(`${target}.away`, target);
+    await eraseToTheEnd(alice, 'alice');
+    await server.logged(({ event }) => event === 'backup.recovered', 'the backup');
+    await server.stop();
+    const data = join(temporaryFolder(), 'restored');
+    const { code, stdout, stderr } = await runCommand(['restore', '--from', target, '--data', data, '--at', then]);
+    assert.equal(code, 0, stderr + stdout);
+    assert.match(stdout, /^conversations: 0$/m);
   });
 });

@@ -37,7 +37,9 @@ rocksdb::IOStatus sync_folder(rocksdb::FileSystem& system, const std::string& pa
 void sync_parent(rocksdb::FileSystem& system, const std::filesystem::path& folder) {
   auto parent = folder.parent_path().string();
   if (parent.empty()) parent = ".";
-  const bool within = TargetFiles::device(parent) == TargetFiles::device(folder.string());
+  const auto above = TargetFiles::identity(parent);
+  const auto here = TargetFiles::identity(folder.string());
+  const bool within = above && here && above->device == here->device;
   if (!within || ::access(parent.c_str(), R_OK) != 0) return;
   check(sync_folder(system, parent), "syncing the folder " + parent);
 }
@@ -47,10 +49,11 @@ void sync_parent(rocksdb::FileSystem& system, const std::filesystem::path& folde
 TargetFiles::TargetFiles(std::shared_ptr<rocksdb::FileSystem> system)
     : system_(system ? std::move(system) : rocksdb::FileSystem::Default()) {}
 
-std::optional<std::uint64_t> TargetFiles::device(const std::string& path) {
+std::optional<TargetFiles::Identity> TargetFiles::identity(const std::string& path) {
   struct stat found {};
   if (::stat(path.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return std::nullopt;
-  return static_cast<std::uint64_t>(found.st_dev);
+  return Identity{static_cast<std::uint64_t>(found.st_dev),
+                  static_cast<std::uint64_t>(found.st_ino)};
 }
 
 void TargetFiles::make_folder(const std::string& path) {

@@ -25,9 +25,14 @@ class TargetFiles {
   // Null: the operating system's.
   explicit TargetFiles(std::shared_ptr<rocksdb::FileSystem> system = nullptr);
 
-  // Which device a folder that is there lies on; nullopt where there is none. A share that is no
-  // longer mounted leaves its mount point, which is on another one.
-  static std::optional<std::uint64_t> device(const std::string& path);
+  // Which folder is there, whatever it is called; nullopt where there is none. A share that is no
+  // longer mounted leaves its mount point, which is another one.
+  struct Identity {
+    std::uint64_t device = 0;
+    std::uint64_t number = 0;  // of the folder, there
+    bool operator==(const Identity&) const = default;
+  };
+  static std::optional<Identity> identity(const std::string& path);
   // With its parents; durable when it returns, also where it was there.
   void make_folder(const std::string& path);
   // Durable when it returns. A file that could not be written whole is taken away where that can be
