@@ -8,6 +8,7 @@ import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { afterwards } from './cleanup.mjs';
 import { embeddedOnly, removeFolder, startServer, temporaryFolder } from './server.mjs';
+import { zipOf } from './zip.mjs';
 
 const kLists = ['vulns/dirTraversal.txt', 'vulns/dirTraversal-nix.txt', 'vulns/dirTraversal-win.txt', 'Injections/Traversal.txt'];
 const kFolder = new URL('../../build/traversals/usr/share/wfuzz/wordlist/', import.meta.url);
@@ -97,10 +98,11 @@ function filesBelow(folder, leaveOut) {
   return found;
 }
 
-test('no published traversal reads or makes anything outside the user\'s folder', embeddedOnly('files are the same with tables'), async (t) => {
+// A server with users of whom alice and bob have a file, and what the strings are after above and beside the users' folders, at
+// each level.
+async function surrounded(t) {
   const strings = publishedStrings();
   assert.ok(strings.length > 1500, `only ${strings.length} strings`);
-  // Above and beside the user's folder, at each level, stands what the strings are after.
   const top = temporaryFolder();
   afterwards(t, () => removeFolder(top));
   const data = join(top, 'one', 'two', 'data');
@@ -114,7 +116,7 @@ test('no published traversal reads or makes anything outside the user\'s folder'
   }
   const server = await startServer({ data, args: ['--files', files, '--log-level', 'error'] });
   afterwards(t, () => server.close());
-  const [alice, bob] = [await server.client('alice'), await server.client('bob')];
+  const [alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map((user) => server.client(user)));
   const authorization = (client) => `Host: here\r\nAuthorization: Bearer ${client.token}\r\n`;
   const first = new Sender(server.baseUrl);
   for (const [client, path] of [[alice, 'kept.txt'], [bob, 'etc/passwd']]) {
@@ -123,10 +125,33 @@ test('no published traversal reads or makes anything outside the user\'s folder'
     assert.equal(made.status, 201);
   }
   first.close();
-  const changing = [join(files, 'alice'), join(files, '.colloquy-uploads'), join(data, 'store'), join(data, 'search')];
+  const changing = [join(files, 'alice'), join(files, 'carol'), join(files, '.colloquy-uploads'), join(data, 'store'), join(data, 'search')];
   const before = filesBelow(top, changing);
   const key = readFileSync(join(data, 'token.key'), 'latin1').trim();
+  // Throws for an answer with something in it that is not the caller's.
+  const check = (answer, asked) => {
+    const said = `${asked} -> ${answer.status} ${answer.body.slice(0, 300)}`;
+    assert.ok(answer.status < 500, said);
+    assert.ok(!answer.body.includes(secret) && !answer.body.includes(key) && !/root:.*:0:/.test(answer.body), said);
+    return said;
+  };
+  const assertNothingElse = () => assert.deepEqual(filesBelow(top, changing), before);
+  return { strings, files, secret, server, alice, carol, authorization, check, assertNothingElse };
+}
 
+// Does it for each, over several connections.
+async function eachOf(items, server, act) {
+  const left = items.values();
+  const work = async () => {
+    const sender = new Sender(server.baseUrl);
+    for (const item of left) await act(sender, item);
+    sender.close();
+  };
+  await Promise.all(Array.from({ length: kConnections }, work));
+}
+
+test('no published traversal reads or makes anything outside the user\'s folder', embeddedOnly('files are the same with tables'), async (t) => {
+  const { strings, files, secret, server, alice, authorization, check, assertNothingElse } = await surrounded(t);
   const paths = new Set(strings.flatMap((line) => [
     `/files/${line}`, `/files/${encoded(line)}`,
     ...(line.startsWith('/') ? [`/files${line}`] : []),
@@ -134,32 +159,67 @@ test('no published traversal reads or makes anything outside the user\'s folder'
   const made = new Set();
   const there = new Set();  // 412
   const statuses = {};
-  const left = [...paths].flatMap((path) => ['GET', 'PUT'].map((method) => [method, path])).values();
-  const work = async () => {
-    const sender = new Sender(server.baseUrl);
-    for (const [method, path] of left) {
-      // So that a file of this machine which is found after all is not written over, but answered 412.
-      const head = method === 'PUT' ? 'If-None-Match: *\r\nContent-Length: 8\r\n' : '';
-      const answer = await sender.send(`${method} ${path} HTTP/1.1\r\n${authorization(alice)}${head}\r\n`, head && 'intruder');
-      const said = `${method} ${JSON.stringify(path)} -> ${answer.status} ${answer.body.slice(0, 300)}`;
-      assert.ok(answer.status < 500, said);
-      assert.ok(!answer.body.includes(secret) && !answer.body.includes(key) && !/root:.*:0:/.test(answer.body), said);
-      statuses[`${method} ${answer.status}`] = (statuses[`${method} ${answer.status}`] ?? 0) + 1;
-      if (method !== 'PUT') continue;
-      assert.ok(answer.status === 201 || answer.status >= 400, said);
-      if (answer.status === 201) made.add(decoded(answer.head.match(/^location: *\/files\/(\S+)/im)[1]));
-      if (answer.status === 412) there.add(decoded(path.slice('/files/'.length).split('?')[0]));
-    }
-    sender.close();
-  };
-  await Promise.all(Array.from({ length: kConnections }, work));
+  await eachOf([...paths].flatMap((path) => ['GET', 'PUT'].map((method) => [method, path])), server, async (sender, [method, path]) => {
+    // So that a file of this machine which is found after all is not written over, but answered 412.
+    const head = method === 'PUT' ? 'If-None-Match: *\r\nContent-Length: 8\r\n' : '';
+    const answer = await sender.send(`${method} ${path} HTTP/1.1\r\n${authorization(alice)}${head}\r\n`, head && 'intruder');
+    const said = check(answer, `${method} ${JSON.stringify(path)}`);
+    statuses[`${method} ${answer.status}`] = (statuses[`${method} ${answer.status}`] ?? 0) + 1;
+    if (method !== 'PUT') return;
+    assert.ok(answer.status === 201 || answer.status >= 400, said);
+    if (answer.status === 201) made.add(decoded(answer.head.match(/^location: *\/files\/(\S+)/im)[1]));
+    if (answer.status === 412) there.add(decoded(path.slice('/files/'.length).split('?')[0]));
+  });
   t.diagnostic(JSON.stringify({ strings: strings.length, ...statuses }));
 
-  assert.deepEqual(filesBelow(top, changing), before);
+  assertNothingElse();
   // What was answered 201 is in the user's own folder, whatever it is called, and nothing else is.
   const { 'kept.txt': kept, ...own } = filesBelow(join(files, 'alice'), []);
   assert.equal(kept, 'x'.repeat(secret.length));
   assert.deepEqual(Object.keys(own).sort(), [...made].sort());
   for (const path of there) assert.ok(Object.hasOwn(own, path), `another file stood at ${path}`);
+  for (const [path, text] of Object.entries(own)) assert.equal(text, 'intruder', path);
+});
+
+test('nor does one that is attached, listed by, or a name in an archive', embeddedOnly('files are the same with tables'), async (t) => {
+  const { strings, files, server, alice, carol, authorization, check, assertNothingElse } = await surrounded(t);
+  const { conversation_id: id } = await alice.createConversation();
+  const post = (path, client, type, body) => `POST ${path} HTTP/1.1\r\n${authorization(client)}Content-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
+  await eachOf(strings, server, async (sender, line) => {
+    const body = Buffer.from(JSON.stringify({ content: 'x', attachments: [{ path: line }] })).toString('latin1');
+    const attached = await sender.send(post(`/conversations/${id}/messages`, alice, 'application/json', body), body);
+    const said = check(attached, `attached ${JSON.stringify(line)}`);
+    assert.equal(attached.status, 422, said);
+    assert.match(attached.body, /attachments\[0\]\.path/, said);
+    for (const prefix of [line, encoded(line)]) {
+      const listed = await sender.send(`GET /files?prefix=${prefix} HTTP/1.1\r\n${authorization(alice)}\r\n`);
+      const answer = check(listed, `the list of ${JSON.stringify(prefix)}`);
+      // A `&` or `#` in the middle of one ends the prefix.
+      if (listed.status === 200) assert.ok(JSON.parse(listed.body).every(({ path }) => path === 'kept.txt'), answer);
+      else assert.ok([400, 422].includes(listed.status), answer);
+    }
+  });
+  assert.equal((await alice.conversation(id)).messages.length, 0);
+
+  const imported = new Set();
+  const kPiece = 100;
+  const pieces = Array.from({ length: Math.ceil(strings.length / kPiece) }, (_, i) => strings.slice(i * kPiece, (i + 1) * kPiece));
+  const sender = new Sender(server.baseUrl);
+  for (const piece of pieces) {
+    const names = [...new Set(piece.flatMap((line) => [`files/${line}`, line]))];
+    const lines = ['{"type":"export","format":"colloquy","version":1}', '{"type":"end","conversations":0,"messages":0}'].join('\n');
+    const body = zipOf([...names.map((name) => [name, 'intruder']), ['export.jsonl', lines]]).toString('latin1');
+    const answer = await sender.send(post('/import', carol, 'application/zip', body), body);
+    const said = check(answer, 'an archive');
+    assert.equal(answer.status, 200, said);
+    for (const one of Buffer.from(answer.body, 'latin1').toString().trim().split('\n').map((text) => JSON.parse(text))) {
+      if (one.type === 'file' && one.status === 'imported') imported.add(one.path);
+    }
+  }
+  sender.close();
+  t.diagnostic(`${imported.size} names were made`);
+  assertNothingElse();
+  const own = filesBelow(join(files, 'carol'), []);
+  assert.deepEqual(Object.keys(own).sort(), [...imported].sort());
   for (const [path, text] of Object.entries(own)) assert.equal(text, 'intruder', path);
 });
