@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -121,9 +122,11 @@ class ServersErasures final : public store::Erasures {
 
 struct Server {
   Server(Tables& tables, const std::string& name, keyring::Keyring* keys = nullptr)
+      : Server(tables, name, [keys](EraserParts& parts) { parts.keys = keys; }) {}
+  Server(Tables& tables, const std::string& name, const std::function<void(EraserParts&)>& set)
       : store(tables, name) {
     EraserParts parts{store, gate};
-    parts.keys = keys;
+    set(parts);
     eraser = std::make_shared<Eraser>(std::move(parts), metrics);
   }
   telemetry::Metrics metrics;
@@ -286,10 +289,57 @@ TEST_F(EraserTest, OneUserWhoseErasureFailsHoldsUpNobodyElse) {
   EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
 }
 
+TEST_F(EraserTest, ItHasNotEndedBeforeTheListHasTheUser) {
+  std::atomic<bool> out{true};
+  std::atomic<int> tried{0};
+  std::atomic<int> begun{0};
+  tables_.left[alice_] = 3;
+  Server server(tables_, "here", [&](EraserParts& parts) {
+    parts.note = [&](const store::ErasedUser& erased) {
+      ++tried;
+      EXPECT_EQ(erased.user_sha256, store::erased_name(alice_));
+      if (out) throw unavailable("The list is out.");
+    };
+    parts.note_begun = [&](const UserId& user) {
+      EXPECT_EQ(user, alice_);
+      if (out) throw unavailable("The list is out.");
+      ++begun;
+    };
+  });
+  const Running is_running(*this, server);
+  EXPECT_FALSE(await(server.eraser->erase(alice_, milliseconds(10))));
+  EXPECT_TRUE(becomes([&] { return tried > 0; }));
+  EXPECT_TRUE(becomes([&] { return tables_.left[alice_] == 0 && tables_.records.size() == 1; }))
+      << "what can be removed is";
+  EXPECT_TRUE(server.eraser->is_erasing(alice_));
+  out = false;
+  EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
+  EXPECT_EQ(begun, 1);
+  EXPECT_TRUE(becomes([&] { return tables_.records.empty(); }));
+}
+
+TEST_F(EraserTest, TheListHasTheUserBeforeAnythingIsRemovedAndOnce) {
+  std::atomic<int> begun{0};
+  tables_.left[alice_] = 3;
+  Server server(tables_, "here",
+                [&](EraserParts& parts) { parts.note_begun = [&](const UserId&) { ++begun; }; });
+  const Running is_running(*this, server);
+  {
+    std::optional<UserGate::Pass> writing(server.gate.enter(alice_));
+    EXPECT_FALSE(await(server.eraser->erase(alice_, milliseconds(10))));
+    EXPECT_TRUE(becomes([&] { return begun == 1; })) << "it waits for a write";
+    EXPECT_TRUE(becomes([&] { return tables_.left[alice_] == 3; }));
+  }
+  EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
+  EXPECT_EQ(begun, 1);
+  EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
+  EXPECT_EQ(begun, 2) << "another erasure";
+}
+
 TEST_F(EraserTest, TheNewLifeHasANewKeyOnEveryServerAtOnce) {
   const store::TemporaryFolder folder;
   keyring::FolderKeyStorage storage(folder / "keys");
-  const auto master = keyring::make_master_key();
+  auto master = keyring::make_master_key();
   keyring::LocalMasterKeys masters([master] { return master; });
   const SystemClock clock;
   const auto id = run_task(storage.id(true));
