@@ -178,6 +178,10 @@ void RunningBackup::note_erased(const store::ErasedUser& erased) const {
   if (continuous_) continuous_->note_erased(erased);
 }
 
+void RunningBackup::note_erasing(const UserId& user) const {
+  if (continuous_) continuous_->note_erasing(user);
+}
+
 bool RunningBackup::stop(std::chrono::milliseconds patience) {
   const auto give_up = std::chrono::steady_clock::now() + patience;
   {

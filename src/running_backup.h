@@ -45,6 +45,8 @@ class RunningBackup {
   // Puts a user on the list of erased ones beside the continuous backup, if there is one. Blocks;
   // any thread. Throws Error: kUnavailable while the target is out.
   void note_erased(const store::ErasedUser& erased) const;
+  // The same of one whose erasure has begun and cannot end meanwhile.
+  void note_erasing(const UserId& user) const;
 
   // Ships what is left, within a bound. False when that takes longer: then this and the store must
   // stay.

@@ -322,6 +322,7 @@ class ServerProcess {
     erase::EraserParts parts{*erasures_, gate_, files_.get(), search_.get()};
     if (backup_ && !config_.backup_to.empty()) {
       parts.note = [this](const store::ErasedUser& erased) { backup_->note_erased(erased); };
+      parts.note_begun = [this](const UserId& user) { backup_->note_erasing(user); };
     }
     parts.quiet = [this](const UserId& user) { turns_->cancel_all(user); };
     if (encryption_) parts.keys = &encryption_->keyring();

@@ -42,6 +42,11 @@ class ContinuousBackup {
   // Puts a user on the target's list of the erased; throws kUnavailable while the target is out.
   // Blocks.
   void note_erased(const store::ErasedUser& erased) { shipper_.note_erased({erased}); }
+  // The same of one whose erasure has begun and cannot end meanwhile: restores as of before leave
+  // the user out.
+  void note_erasing(const UserId& user) {
+    shipper_.note_erased({{store::erased_name(user), source_->newest_commit_ms()}});
+  }
 
   // Ships what is left, and ends. False when that takes too long: then this must stay, and what it
   // refers to.

@@ -110,6 +110,7 @@ void Shipper::round_with_base(const store::CopyProgress& progress) {
   if (!position_ && options_.owns_log) begin_position();
   add_base(base_.take({options_.target, folder_->lineage(), owner_, progress, false}));
   note_erased_users();
+  note_erasing_users();
   folder_->set_caught_up({begun_ms, shipped_sequence()});
   prune();
   merger_->step(segments_);

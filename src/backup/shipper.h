@@ -137,6 +137,9 @@ class Shipper {
   // Those whom the database lists and the target does not: it may have been out when they were
   // erased, or have lost them since.
   void note_erased_users();
+  // Those whose erasure is under way: a restore as of before it leaves them out, and one as of
+  // later goes on with it.
+  void note_erasing_users();
   void release_log();
   void ship();
   void write_segment(std::vector<store::Commit> commits);

@@ -43,4 +43,14 @@ void Shipper::note_erased_users() {
   erased_noted_ = true;
 }
 
+void Shipper::note_erasing_users() {
+  // First, so that it is no later than the end of anybody's who is found to be erased still.
+  const auto at_ms = source_.newest_commit_ms();
+  std::vector<store::ErasedUser> erasing;
+  for (const auto& user : source_.erasing_users()) {
+    erasing.push_back({store::erased_name(user), at_ms});
+  }
+  if (!erasing.empty()) note_erased(erasing);
+}
+
 }  // namespace colloquy::backup

@@ -9,7 +9,6 @@ namespace {
 
 using store::FaultyFileSystem;
 using testing::IsEmpty;
-using testing::Not;
 
 constexpr std::int64_t kLongEnoughMs = 10'000;  // for the owner to be looked at again
 
@@ -181,6 +180,34 @@ TEST(TargetTest, ABaseThatIsAskedForWaitsForTheListOfTheErased) {
   std::filesystem::remove(list);
   harness.round();
   EXPECT_EQ(files_in(list), 1U);
+}
+
+// It goes on in a restored database that has its record, and the older ones have none.
+TEST(TargetTest, WhoIsBeingErasedDuringABackupByHandIsLeftOutOfWhatIsOlder) {
+  BackupHarness harness;
+  harness.open();
+  harness.create(UserId("alice"), "hers");
+  harness.create(UserId("bob"), "his");
+  const auto before_ms = harness.clock().now_ms();
+  harness.base();
+  harness.clock().advance_ms(1'000);
+  run_task(harness.store().begin_erasure(UserId("alice")));
+  harness.clock().advance_ms(1'000);
+  harness.base();
+  auto request = harness.request(before_ms);
+  request.erased.read_target(store::TargetFiles(), request.target);
+  EXPECT_TRUE(harness.restore_to(request).complete);
+  auto held = harness.held_in(request.data).users;
+  EXPECT_THAT(held["alice"], IsEmpty());
+  EXPECT_EQ(held["bob"].size(), 1U);
+  auto later = harness.request(std::nullopt);
+  later.erased.read_target(store::TargetFiles(), later.target);
+  harness.restore_to(later);
+  auto options = harness.store_options();
+  options.path = later.data + "/store";
+  telemetry::Metrics metrics;
+  auto restored = store::RocksDbStore::open(options, harness.clock(), harness.ids(), metrics);
+  EXPECT_EQ(run_task(restored->unfinished_erasures()).size(), 1U) << "it goes on there";
 }
 
 TEST(TargetTest, OneThatIsNotThereIsNotMadeForAServer) {

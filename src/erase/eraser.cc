@@ -110,6 +110,7 @@ void Eraser::take_in(const std::vector<store::Erasure>& found, const std::set<Us
       work.name = erasure.name;
       work.acknowledged = false;
       work.ended = false;
+      work.begun_noted = false;
       work.next = {};
     }
     // Another server had taken it over before the end, or the look was before that.
@@ -305,6 +306,7 @@ Task<> Eraser::carry_out_step(std::shared_ptr<Eraser> self, store::Erasure erasu
 
 Task<Eraser::Step> Eraser::step(const store::Erasure& erasure) {
   const auto& user = erasure.user;
+  co_await note_begun(erasure);
   if (!parts_.gate.is_idle(user)) co_return Step::kWaits;
   const bool ours = co_await parts_.store.claim_erasure(erasure);
   if (!ours) co_return Step::kWaits;
@@ -336,6 +338,28 @@ Task<> Eraser::note(store::ErasedUser erased) {
     return true;
   };
   co_await pool_.run(std::move(job));
+}
+
+bool Eraser::is_begun_noted(const store::Erasure& erasure) const {
+  std::scoped_lock lock(mutex_);
+  const auto& work = unfinished_.at(erasure.user);  // nobody takes away what is under way
+  return work.begun_noted || work.name != erasure.name;
+}
+
+Task<> Eraser::note_begun(const store::Erasure& erasure) {
+  if (!parts_.note_begun || is_begun_noted(erasure)) co_return;
+  auto job = [note = parts_.note_begun, user = erasure.user] {
+    note(user);
+    return true;
+  };
+  try {
+    co_await pool_.run(std::move(job));
+  } catch (const std::exception&) {
+    co_return;  // the list is out: whoever keeps it says so, and so does the end
+  }
+  std::scoped_lock lock(mutex_);
+  auto& work = unfinished_.at(erasure.user);
+  if (work.name == erasure.name) work.begun_noted = true;
 }
 
 }  // namespace colloquy::erase

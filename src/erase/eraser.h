@@ -57,6 +57,9 @@ struct EraserParts {
   // eraser's; safe to repeat. Whoever keeps the list has those of before from the store. Empty:
   // there is none.
   std::function<void(const store::ErasedUser&)> note = {};
+  // The same before anything is removed, with the time of the call. It may fail, and is then called
+  // again with the next step: what ends an erasure is `note`.
+  std::function<void(const UserId&)> note_begun = {};
 };
 
 class Eraser {
@@ -94,6 +97,7 @@ class Eraser {
     bool acknowledged = false;
     bool under_way = false;  // a step is
     bool ended = false;      // here; until the next look
+    bool begun_noted = false;
     Time since = std::chrono::steady_clock::now();
     Time next = {};  // step
     std::chrono::milliseconds waiting_pause{0};
@@ -118,6 +122,8 @@ class Eraser {
 
   Task<Step> step(const store::Erasure& erasure);
   Task<> note(store::ErasedUser erased);
+  Task<> note_begun(const store::Erasure& erasure);
+  bool is_begun_noted(const store::Erasure& erasure) const;
 
   const EraserParts parts_;
   telemetry::Counter& erased_;

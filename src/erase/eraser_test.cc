@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -164,12 +165,12 @@ class ServersErasures final : public store::Erasures {
 };
 
 struct Server {
-  Server(Tables& tables, const std::string& name, keyring::Keyring* keys = nullptr,
-         std::function<void(const store::ErasedUser&)> note = nullptr)
+  Server(Tables& tables, const std::string& name, keyring::Keyring* keys = nullptr)
+      : Server(tables, name, [keys](EraserParts& parts) { parts.keys = keys; }) {}
+  Server(Tables& tables, const std::string& name, const std::function<void(EraserParts&)>& set)
       : store(tables, name) {
     EraserParts parts{store, gate};
-    parts.keys = keys;
-    parts.note = std::move(note);
+    set(parts);
     eraser = std::make_shared<Eraser>(std::move(parts), metrics);
   }
   telemetry::Metrics metrics;
@@ -346,9 +347,11 @@ struct Case {
   Tables tables;
   std::mutex mutex;
   std::set<std::string> noted;
-  Server server{tables, "here", nullptr, [this](const store::ErasedUser& erased) {
-                  const std::scoped_lock lock(mutex);
-                  noted.insert(erased.user_sha256);
+  Server server{tables, "here", [this](EraserParts& parts) {
+                  parts.note = [this](const store::ErasedUser& erased) {
+                    const std::scoped_lock lock(mutex);
+                    noted.insert(erased.user_sha256);
+                  };
                 }};
 };
 
@@ -357,7 +360,7 @@ TEST_F(EraserTest, EndsWhateverCallFails) {
   std::vector<std::unique_ptr<Case>> cases;
   for (const bool after : {false, true}) {
     for (const char* call : {"begin_erasure", "acknowledge_erasure", "claim_erasure",
-                             "seal_erasure", "end_erasure", "erased_users", "stop_looking"}) {
+                             "seal_erasure", "end_erasure", "stop_looking"}) {
       cases.push_back(std::make_unique<Case>(Tables::Failing{call, 1, after}));
     }
     // The first is that of the start.
@@ -397,10 +400,57 @@ TEST_F(EraserTest, EndsWhateverCallFails) {
   for (auto& one : cases) EXPECT_TRUE(one->tables.failed) << one->name();
 }
 
+TEST_F(EraserTest, ItHasNotEndedBeforeTheListHasTheUser) {
+  std::atomic<bool> out{true};
+  std::atomic<int> tried{0};
+  std::atomic<int> begun{0};
+  tables_.left[alice_] = 3;
+  Server server(tables_, "here", [&](EraserParts& parts) {
+    parts.note = [&](const store::ErasedUser& erased) {
+      ++tried;
+      EXPECT_EQ(erased.user_sha256, store::erased_name(alice_));
+      if (out) throw unavailable("The list is out.");
+    };
+    parts.note_begun = [&](const UserId& user) {
+      EXPECT_EQ(user, alice_);
+      if (out) throw unavailable("The list is out.");
+      ++begun;
+    };
+  });
+  const Running is_running(*this, server);
+  EXPECT_FALSE(await(server.eraser->erase(alice_, milliseconds(10))));
+  EXPECT_TRUE(becomes([&] { return tried > 0; }));
+  EXPECT_TRUE(becomes([&] { return tables_.left[alice_] == 0 && tables_.records.size() == 1; }))
+      << "what can be removed is";
+  EXPECT_TRUE(server.eraser->is_erasing(alice_));
+  out = false;
+  EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
+  EXPECT_EQ(begun, 1);
+  EXPECT_TRUE(becomes([&] { return tables_.records.empty(); }));
+}
+
+TEST_F(EraserTest, TheListHasTheUserBeforeAnythingIsRemovedAndOnce) {
+  std::atomic<int> begun{0};
+  tables_.left[alice_] = 3;
+  Server server(tables_, "here",
+                [&](EraserParts& parts) { parts.note_begun = [&](const UserId&) { ++begun; }; });
+  const Running is_running(*this, server);
+  {
+    std::optional<UserGate::Pass> writing(server.gate.enter(alice_));
+    EXPECT_FALSE(await(server.eraser->erase(alice_, milliseconds(10))));
+    EXPECT_TRUE(becomes([&] { return begun == 1; })) << "it waits for a write";
+    EXPECT_TRUE(becomes([&] { return tables_.left[alice_] == 3; }));
+  }
+  EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
+  EXPECT_EQ(begun, 1);
+  EXPECT_TRUE(await(server.eraser->erase(alice_, seconds(20))));
+  EXPECT_EQ(begun, 2) << "another erasure";
+}
+
 TEST_F(EraserTest, TheNewLifeHasANewKeyOnEveryServerAtOnce) {
   const store::TemporaryFolder folder;
   keyring::FolderKeyStorage storage(folder / "keys");
-  const auto master = keyring::make_master_key();
+  auto master = keyring::make_master_key();
   keyring::LocalMasterKeys masters([master] { return master; });
   const SystemClock clock;
   const auto id = run_task(storage.id(true));

@@ -56,6 +56,17 @@ async function expectNothing(client) {
   if (found.status === 200) assert.deepEqual(found.json.results ?? found.json, []);
 }
 
+// One that has begun is waited for by an erasure.
+async function beginUpload(t, server, client) {
+  const url = new URL(server.baseUrl);
+  const upload = net.connect(Number(url.port), url.hostname);
+  upload.on('error', () => {});
+  upload.write(`PUT /files/slow HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer ${client.token}\r\nContent-Length: 1000000\r\n\r\n`);
+  afterwards(t, () => upload.destroy());
+  await until(async () => /^colloquy_files_uploads 1$/m.test(await (await fetch(`${server.adminUrl}/metrics`)).text()), 'the upload');
+  return upload;
+}
+
 // At once, since one of them waits for what takes long.
 describe('erasing a user', { concurrency: 2 }, () => {
   test('takes everything of theirs, nothing of anybody else, and a new life begins', async (t) => {
@@ -139,13 +150,7 @@ describe('erasing a user', { concurrency: 2 }, () => {
     afterwards(t, () => server.close());
     const alice = await server.client('alice');
     await fill(alice, 'alice');
-    // An upload that has begun is waited for.
-    const url = new URL(server.baseUrl);
-    const upload = net.connect(Number(url.port), url.hostname);
-    upload.on('error', () => {});
-    upload.write(`PUT /files/slow HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer ${alice.token}\r\nContent-Length: 1000000\r\n\r\n`);
-    afterwards(t, () => upload.destroy());
-    await until(async () => /^colloquy_files_uploads 1$/m.test(await (await fetch(`${server.adminUrl}/metrics`)).text()), 'the upload');
+    const upload = await beginUpload(t, server, alice);
     const answer = await erase(alice, 'alice');
     assert.equal(answer.status, 202, JSON.stringify(answer.json));
     assert.deepEqual(answer.json, { user_id: 'alice', erasing: true });
@@ -169,7 +174,7 @@ describe('erasing a user', { concurrency: 2 }, () => {
     const then = new Date().toISOString();
     await new Promise((resolve) => { setTimeout(resolve, 1100); });
     assert.equal((await erase(alice, 'alice')).status, 200);
-    assert.equal(readdirSync(join(target, 'erased')).length, 1);
+    assert.equal(new Set(readdirSync(join(target, 'erased')).map((name) => name.split('-')[0])).size, 1);
     await alice.createConversation({ title: 'new life' });
     await server.stop();
     for (const [args, titles] of [[['--at', then], []], [[], ['new life']]]) {
@@ -203,7 +208,7 @@ describe('erasing a user', { concurrency: 2 }, () => {
     const answer = await erase(alice, 'alice');
     assert.equal(answer.status, 202, JSON.stringify(answer.json));
     assert.deepEqual(answer.json, { user_id: 'alice', erasing: true });
-    await server.logged(({ event, detail }) => event === 'backup.failed' && /is not there/.test(detail), 'the backup');
+    await server.logged(({ event }) => event === 'backup.failed', 'the backup');
     await server.logged(({ event }) => event === 'user.erasing_failed', 'the erasure');
     const byHand = await runCommand(['backup', '--data', server.data, '--to', target]);
     assert.equal(byHand.code, 1);
@@ -219,5 +224,27 @@ describe('erasing a user', { concurrency: 2 }, () => {
     const { code, stdout, stderr } = await runCommand(['restore', '--from', target, '--data', data, '--at', then]);
     assert.equal(code, 0, stderr + stdout);
     assert.match(stdout, /^conversations: 0$/m);
+  });
+
+  test('one that is under way leaves them out of a restore, too', embeddedOnly('backs up'), async (t) => {
+    const target = temporaryFolder();
+    const server = await startServer({ args: ['--backup-to', target, '--backup-every', '200ms', '--request-timeout', '60s'] });
+    afterwards(t, () => server.close());
+    const alice = await server.client('alice');
+    await fill(alice, 'alice');
+    const made = await runCommand(['backup', '--data', server.data, '--to', target]);
+    assert.equal(made.code, 0, made.stderr);
+    const then = made.stdout.match(/^last commit: +(\S+)$/m)[1];
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+    const upload = await beginUpload(t, server, alice);
+    const erased = erase(alice, 'alice');
+    await until(() => existsSync(join(target, 'erased')) && readdirSync(join(target, 'erased')).length > 0, 'the list');
+    assert.equal((await alice.get('/me', { expect: 200 })).json.erasing, true);
+    const { code, stdout, stderr } = await runCommand(['restore', '--from', target, '--data', join(temporaryFolder(), 'restored'), '--at', then]);
+    assert.equal(code, 0, stderr + stdout);
+    assert.match(stdout, /^conversations: 0$/m);
+    upload.destroy();
+    await erased;
+    await eraseToTheEnd(alice, 'alice');
   });
 });

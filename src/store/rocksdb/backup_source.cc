@@ -103,6 +103,11 @@ std::vector<ErasedUser> BackupSource::erased_users() const {
   return store::erased_users(database_, {}, std::numeric_limits<std::size_t>::max());
 }
 
+std::vector<UserId> BackupSource::erasing_users() const {
+  Database::Access access(database_, true);
+  return store::erasing_users(database_);
+}
+
 std::int64_t BackupSource::newest_commit_ms() const {
   Database::Access access(database_, true);
   std::string value;

@@ -43,6 +43,8 @@ class BackupSource final : private Database::Holder {
   std::int64_t newest_commit_ms() const;
   // All of the list (store/erasure.h).
   std::vector<ErasedUser> erased_users() const;
+  // Whose erasure has not ended.
+  std::vector<UserId> erasing_users() const;
 
   struct Piece {
     std::vector<Commit> commits;

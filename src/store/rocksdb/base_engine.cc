@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdarg>
+#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -46,7 +47,7 @@ std::set<std::string> shared_tables(const TargetFiles& target, const std::string
 BaseEngine::BaseEngine(const TargetFiles& target, std::string folder, Use use,
                        const std::shared_ptr<rocksdb::FileSystem>& database_files)
     : target_(target),
-      folder_(std::move(folder)),
+      folder_(std::filesystem::absolute(folder)),  // RocksDB reads a base by nothing else
       target_env_(rocksdb::NewCompositeEnv(target.system())),
       database_env_(rocksdb::NewCompositeEnv(database_files ? database_files
                                                             : rocksdb::FileSystem::Default())) {
