@@ -13,7 +13,11 @@ const kAtOnce = 2;
 
 describe('the rules', { skip }, () => {
   test('are what Prometheus takes, and each alert fires when it is time and not before', async () => {
-    assert.equal(await ruleComplaints(rulesText, suites, temporaryFolder()), '');
+    // On a busy machine promtool now and then loses samples of its own to the compaction of days that were just written. What is
+    // wrong with the rules or the cases is wrong each time.
+    let said = '';
+    for (let times = 0; times === 0 || (said && times < 3); times += 1) said = await ruleComplaints(rulesText, suites, temporaryFolder());
+    assert.equal(said, '');
   });
 
   test('have for each alert a case in which it fires, one in which it does not, and a deliberate mistake', () => {
