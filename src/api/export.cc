@@ -39,6 +39,7 @@ struct Export {
   std::uint64_t conversations = 0;
   std::uint64_t messages = 0;
   std::set<std::string> changed_files;  // while they were read; some of them
+  std::set<std::string> damaged_files;  // that could not be read to their ends; some of them
 
   Export(std::shared_ptr<UserSlots> slots_in, Services& services_in, UserId user_in)
       : slots(std::move(slots_in)),
@@ -139,24 +140,44 @@ Task<> write_each(Export& task, http::BodyWriter& writer, As as) {
   } while (after);
 }
 
-// Its bytes, as they are read. One that another program changes meanwhile is noted.
-Task<> write_content(Export& task, http::BodyWriter& writer, const files::FileInfo& info) {
-  std::string path = info.path;
-  auto reader = co_await task.services.files->open(task.user, std::move(path));
+void note_file(std::set<std::string>& files, const std::string& path) {
+  if (files.size() < kNotedFiles) files.insert(path);
+}
+
+// Its bytes, as they are read; `begun` once it has an entry. One that another program changes
+// meanwhile is noted.
+Task<> copy_content(Export& task, http::BodyWriter& writer, std::string path, bool& begun) {
+  auto reader = co_await task.services.files->open(task.user, path);
   if (!reader) co_return;
-  task.zip->begin("files/" + info.path, reader->info().modified_s);
   std::uint64_t at = 0;
   bool good = true;
-  while (good && at < reader->info().bytes) {
+  do {
     const auto wanted = std::min<std::uint64_t>(kFilePieceBytes, reader->info().bytes - at);
-    task.text = co_await reader->read(at, static_cast<std::size_t>(wanted));
+    if (wanted > 0) task.text = co_await reader->read(at, static_cast<std::size_t>(wanted));
+    // What cannot be read at all has no entry.
+    if (!begun) task.zip->begin("files/" + path, reader->info().modified_s);
+    begun = true;
     good = task.text.size() == wanted;
     at += task.text.size();
     co_await send(task, writer);
-  }
-  task.zip->end();
+  } while (good && at < reader->info().bytes);
   if (good) good = co_await reader->is_unchanged();
-  if (!good && task.changed_files.size() < kNotedFiles) task.changed_files.insert(info.path);
+  if (!good) note_file(task.changed_files, path);
+}
+
+// An encrypted file that is damaged does not keep the user from all others.
+Task<> write_content(Export& task, http::BodyWriter& writer, const files::FileInfo& info) {
+  bool begun = false;
+  try {
+    co_await copy_content(task, writer, info.path, begun);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kConflict) throw;
+    note_file(task.damaged_files, info.path);
+    telemetry::log_warning(
+        "export.file_damaged",
+        {{"user_id", task.user.value()}, {"route", "/export"}, {"detail", error.detail()}});
+  }
+  if (begun) task.zip->end();
 }
 
 enum class Of { kContents, kLines };
@@ -174,7 +195,8 @@ Task<> write_files(Export& task, http::BodyWriter& writer, Of of) {
         co_await write_content(task, writer, info);
       } else {
         exchange::write_file(task.text, {info.path, info.bytes, info.modified_s, info.tag,
-                                         task.changed_files.contains(info.path)});
+                                         task.changed_files.contains(info.path),
+                                         task.damaged_files.contains(info.path)});
         co_await send(task, writer);
       }
     }

@@ -88,18 +88,30 @@ Error changed_meanwhile() {
   return {ErrorCode::kConflict, "The file was changed by another program while it was read."};
 }
 
-// A file that another program changes meanwhile is cut off before its last piece is sent: the
-// client never has two versions in one.
-Task<> stream_file(std::shared_ptr<files::Reader> reader, std::uint64_t first, std::uint64_t bytes,
-                   http::BodyWriter& writer) {
-  while (bytes > 0) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kPieceBytes));
-    const std::string piece = co_await reader->read(first, wanted);
-    bool good = piece.size() == wanted;
-    first += wanted;
-    bytes -= wanted;
-    if (good && bytes == 0) good = co_await reader->is_unchanged();
-    if (!good) throw changed_meanwhile();
+// What is still to be sent of a file.
+struct Rest {
+  std::shared_ptr<files::Reader> reader;
+  std::uint64_t first = 0;
+  std::uint64_t bytes = 0;
+};
+
+// Takes the next piece off `rest`. A file that another program changes meanwhile has no last piece:
+// the client never has two versions in one.
+Task<std::string> take_piece(Rest& rest) {
+  const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(rest.bytes, kPieceBytes));
+  std::string piece = co_await rest.reader->read(rest.first, wanted);
+  rest.first += wanted;
+  rest.bytes -= wanted;
+  bool good = piece.size() == wanted;
+  if (good && rest.bytes == 0) good = co_await rest.reader->is_unchanged();
+  if (!good) throw changed_meanwhile();
+  co_return piece;
+}
+
+Task<> stream_file(std::string piece, Rest rest, http::BodyWriter& writer) {
+  co_await writer.write(piece);
+  while (rest.bytes > 0) {
+    piece = co_await take_piece(rest);
     co_await writer.write(piece);
   }
 }
@@ -168,17 +180,16 @@ Task<http::Response> file_reply(const http::Request& request, std::unique_ptr<fi
                                              std::to_string(first + bytes - 1) + "/" +
                                              std::to_string(info.bytes));
   }
+  Rest rest{std::move(reader), first, bytes};
+  // Before the status is sent: what cannot be read at all has one of its own.
+  std::string piece = co_await take_piece(rest);
   if (bytes <= kWholeBytes) {
-    response.body = co_await reader->read(first, static_cast<std::size_t>(bytes));
-    bool good = response.body.size() == bytes;
-    if (good) good = co_await reader->is_unchanged();
-    if (!good) throw changed_meanwhile();
+    response.body = std::move(piece);
     co_return response;
   }
   response.stream_bytes = bytes;
-  response.stream = [shared = std::shared_ptr<files::Reader>(std::move(reader)), first,
-                     bytes](http::BodyWriter& writer) {
-    return stream_file(shared, first, bytes, writer);
+  response.stream = [piece = std::move(piece), rest](http::BodyWriter& writer) mutable {
+    return stream_file(std::move(piece), rest, writer);
   };
   co_return response;
 }

@@ -253,8 +253,9 @@ const std::vector<Setting<ServeConfig>>& serve_settings() {
        "How long after its last activity a temporary conversation goes.", false,
        whole_seconds(&Serve::temporary_ttl, 1000)},
       {"Storing", "removal-rate", "1000",
-       "Messages of deleted and expired conversations that are removed a second, at most.", false,
-       number(&Serve::removal_rate, 10, 1'000'000)},
+       "Messages of deleted and expired conversations that are removed a second, at most; and as "
+       "many idempotency keys.",
+       false, number(&Serve::removal_rate, 10, 1'000'000)},
 
       {"Backing up", "backup-to", "",
        "Folder that a backup of the embedded store is kept in, from which `colloquy restore` has "

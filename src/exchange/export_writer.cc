@@ -83,6 +83,7 @@ void write_file(std::string& out, const ExportedFile& file) {
   json.key("modified_at").integer(file.modified_at_s);
   json.key("etag").string("\"" + file.tag + "\"");
   if (file.changed) json.key("changed").boolean(true);
+  if (file.damaged) json.key("damaged").boolean(true);
   json.end_object();
   out.push_back('\n');
 }

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { inflateRawSync } from 'node:zlib';
 import { afterwards } from './cleanup.mjs';
+import { rawRequest } from './client.mjs';
 import { embeddedOnly, onDynamoDb, runCommand, startServer, temporaryFolder } from './server.mjs';
 import { serverOfTest } from './setup.mjs';
 import { until } from './wait.mjs';
+import { unzip } from './zip.mjs';
 
 const makeKey = async () => (await runCommand(['keys', 'create'])).stdout.trim();
 
@@ -295,6 +297,37 @@ describe('--encrypt-files', () => {
     assert.ok(given.length < 3_000_000);
     assert.ok(given.equals(large.subarray(0, given.length)));
     await send(alice, 'GET', '/large', { headers: { Range: 'bytes=3500000-3500009' }, expect: 206 });
+  });
+
+  test('a damaged file says so, and an export names it and has all others', async (t) => {
+    const { args } = await encryption();
+    const { server, alice } = await serverOfTest(t, { args: [...args, '--encrypt-files', 'on'] });
+    const large = Buffer.concat([content, content]);
+    for (const [path, body] of [['/a', 'one'], ['/cut', large], ['/damaged', content], ['/z', 'other']]) {
+      await send(alice, 'PUT', path, { body, expect: 201 });
+    }
+    for (const [path, at] of [['damaged', 100_000], ['cut', 300_000]]) {
+      const bytes = stored(server, path);
+      bytes[at] ^= 1;
+      writeFileSync(join(server.data, 'files', 'alice', path), bytes);
+    }
+    // Asking again does not help.
+    for (let i = 0; i < 2; i += 1) {
+      const { bytes } = await send(alice, 'GET', '/damaged', { expect: 409 });
+      assert.match(JSON.parse(bytes).detail, /cannot be decrypted/);
+    }
+    await send(alice, 'GET', '/damaged', { headers: { Range: 'bytes=90000-190000' }, expect: 409 });
+    const { bytes } = await rawRequest(alice.baseUrl, 'GET', '/export?format=zip', { headers: { Authorization: `Bearer ${alice.token}` }, check: false });
+    const files = unzip(bytes);
+    assert.deepEqual([...files.keys()], ['files/a', 'files/cut', 'files/z', 'export.jsonl']);
+    assert.equal(files.get('files/a'), 'one');
+    assert.equal(files.get('files/cut'), content.toString().repeat(2).slice(0, 256 * 1024));
+    assert.equal(files.get('files/z'), 'other');
+    const told = files.get('export.jsonl').split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    assert.equal(told.at(-1).type, 'end');
+    assert.deepEqual(told.filter(({ type }) => type === 'file').map(({ path, size, damaged }) => [path, size, damaged]),
+                     [['a', 3, undefined], ['cut', 400_000, true], ['damaged', 200_000, true], ['z', 5, undefined]]);
+    await server.logged(({ event, route }) => event === 'export.file_damaged' && route === '/export', 'the damaged file');
   });
 
   test('what was written before is read, and what is written next is encrypted; and back', async (t) => {

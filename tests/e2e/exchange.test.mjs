@@ -2,33 +2,14 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { describe, test } from 'node:test';
-import { inflateRawSync } from 'node:zlib';
 import { afterwards } from './cleanup.mjs';
 import { rawRequest } from './client.mjs';
 import { onDynamoDb, startServer } from './server.mjs';
 import { serverOfSuite } from './setup.mjs';
+import { unzip } from './zip.mjs';
 
 const kLines = 'application/x-ndjson';
 const lines = (text) => text.split('\n').filter(Boolean).map((line) => JSON.parse(line));
-
-// The files of an archive by their names, as its directory has them.
-function unzip(bytes) {
-  const end = bytes.lastIndexOf(Buffer.from('PK\x06\x06', 'latin1'));
-  let at = Number(bytes.readBigUInt64LE(end + 48));
-  const files = new Map();
-  while (at < end) {
-    const nameBytes = bytes.readUInt16LE(at + 28);
-    const name = bytes.toString('utf8', at + 46, at + 46 + nameBytes);
-    const extra = at + 46 + nameBytes + 4;
-    const [size, compressed, offset] = [0, 8, 16].map((field) => Number(bytes.readBigUInt64LE(extra + field)));
-    const data = offset + 30 + nameBytes + 20;
-    const text = inflateRawSync(bytes.subarray(data, data + compressed));
-    assert.equal(text.length, size);
-    files.set(name, text.toString('utf8'));
-    at = extra + 24;
-  }
-  return files;
-}
 
 async function exported(client) {
   const answer = await client.get('/export', { expect: 200 });

@@ -1,5 +1,6 @@
-// ZIP archives with anything in them, also what no honest program writes.
-import { deflateRawSync } from 'node:zlib';
+// ZIP archives with anything in them, also what no honest program writes; and what is in one of the server's.
+import assert from 'node:assert/strict';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 export { deflateRawSync };
 
@@ -47,4 +48,23 @@ export function zipOf(entries) {
   end.writeUInt32LE(listed.length, 12);
   end.writeUInt32LE(offset, 16);
   return Buffer.concat([...pieces, listed, end]);
+}
+
+// The files of an archive of the server's by their names, as its directory has them.
+export function unzip(bytes) {
+  const end = bytes.lastIndexOf(Buffer.from('PK\x06\x06', 'latin1'));
+  let at = Number(bytes.readBigUInt64LE(end + 48));
+  const files = new Map();
+  while (at < end) {
+    const nameBytes = bytes.readUInt16LE(at + 28);
+    const name = bytes.toString('utf8', at + 46, at + 46 + nameBytes);
+    const extra = at + 46 + nameBytes + 4;
+    const [size, compressed, offset] = [0, 8, 16].map((field) => Number(bytes.readBigUInt64LE(extra + field)));
+    const data = offset + 30 + nameBytes + 20;
+    const text = inflateRawSync(bytes.subarray(data, data + compressed));
+    assert.equal(text.length, size);
+    files.set(name, text.toString('utf8'));
+    at = extra + 24;
+  }
+  return files;
 }
