@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <string>
@@ -189,6 +190,9 @@ class Connections {
 
   std::vector<std::string> handled_;
   boost::asio::io_context loop_{1};
+  // Else poll() stops the loop for good where it ends the last connection and the last timer.
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
+      loop_.get_executor()};
   std::shared_ptr<http::SessionShared> shared_ = std::make_shared<http::SessionShared>();
   std::shared_ptr<http::ConnectionSet> set_;
 };
