@@ -65,5 +65,30 @@ TEST(RequestParser, DoesNotDependOnWhereItIsCut) {
   }
 }
 
+// The last chunk is also the first: Beast would end the program where only a part of it is there.
+TEST(RequestParser, AnEmptyChunkedBodyMayComeInPieces) {
+  for (const std::string_view body :
+       {"0\r\n\r\n", "00\r\n\r\n", "0;a\r\n\r\n", "0\r\nT: t\r\n\r\n"}) {
+    const std::string whole =
+        "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body);
+    for (std::size_t head = 1; head <= whole.size(); ++head) {
+      Request request;
+      const ServerLimits limits;
+      RequestParser parser(request, limits);
+      Progress progress = Progress::kNeedMore;
+      std::size_t taken = 0;
+      for (std::size_t end = head; end <= whole.size(); ++end) {
+        ASSERT_EQ(progress, Progress::kNeedMore) << head << " " << end;
+        std::string_view bytes = std::string_view(whole).substr(taken, end - taken);
+        progress = parser.feed(bytes);
+        taken = end - bytes.size();
+      }
+      ASSERT_EQ(progress, Progress::kComplete) << head;
+      ASSERT_EQ(taken, whole.size());
+      ASSERT_EQ(request.body, "");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace colloquy::http

@@ -46,6 +46,21 @@ TEST(ResponseReader, ReadsAChunkedBodyWhateverTheSizeOfThePieces) {
   }
 }
 
+// The last chunk is also the first: Beast would end the program where only a part of it is there.
+TEST(ResponseReader, AnEmptyChunkedBodyMayComeInPieces) {
+  for (const std::string_view body : {"0\r\n\r\n", "0;a\r\n\r\n", "0\r\nT: t\r\n\r\n"}) {
+    const std::string response =
+        "HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        std::string(body);
+    for (std::size_t piece = 1; piece <= response.size(); ++piece) {
+      ResponseReader reader(Body::kAsTheHeaderSays);
+      EXPECT_EQ(feed(reader, response, piece), "");
+      EXPECT_TRUE(reader.done()) << piece;
+      EXPECT_TRUE(reader.reusable());
+    }
+  }
+}
+
 TEST(ResponseReader, ABodyWithoutLengthEndsWithTheStream) {
   ResponseReader reader(Body::kAsTheHeaderSays);
   EXPECT_EQ(feed(reader, "HTTP/1.0 200 OK\r\n\r\nabc", 4), "abc");
