@@ -138,6 +138,11 @@ int main(int argc, char** argv) {
   try {
     return run(Arguments(argv + 1, argv + argc));
   } catch (const colloquy::Error& error) {
+    // Its message is for the clients of a server; here, what happened is for who reads.
+    if (error.code() == colloquy::ErrorCode::kInternal && !error.detail().empty()) {
+      std::cerr << "colloquy: " << error.detail() << "\n";
+      return EXIT_FAILURE;
+    }
     std::cerr << "colloquy: " << error.message();
     for (const auto& field : error.fields())
       std::cerr << " " << field.field << " " << field.message;

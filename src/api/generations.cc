@@ -102,7 +102,7 @@ Task<http::Response> get(Services& services, http::Request& request) {
   auto following = std::make_shared<Following>();
   following->request_id = request.request_id;
   following->behind_most = services.follower_behind_most;
-  following->turn = co_await services.turns.follow(request.user, id, message_id);
+  following->turn = co_await services.turns.follow(request.user, id, message_id, request.trace);
   if (!events) co_return json_reply(200, state_json(following->turn));
   if (offset) {
     bool more = co_await go_on_at(*following, *offset);
@@ -118,7 +118,7 @@ Task<http::Response> get(Services& services, http::Request& request) {
 Task<http::Response> cancel(Services& services, http::Request& request) {
   auto id = conversation_id_of(request);
   auto message_id = message_id_of(request);
-  auto message = co_await services.turns.cancel(request.user, id, message_id);
+  auto message = co_await services.turns.cancel(request.user, id, message_id, request.trace);
   std::string body;
   body.reserve(2 * message.content.size() + 256);
   JsonWriter json(body);

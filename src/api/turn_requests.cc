@@ -31,7 +31,8 @@ Task<chat::Turn> start_or_join(Services& services, UserId user, chat::TurnReques
     co_return co_await services.turns.start(std::move(user), std::move(request), std::move(key));
   }
   if (key) {
-    auto earlier = co_await services.turns.join(std::move(user), request.conversation_id, *key);
+    auto earlier =
+        co_await services.turns.join(std::move(user), request.conversation_id, *key, request.trace);
     if (earlier) co_return std::move(*earlier);
   }
   throw std::move(*refusal);

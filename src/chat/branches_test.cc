@@ -133,7 +133,7 @@ TEST_F(BranchesTest, ARegeneratedAnswerIsFollowedAndRepeatedLikeAnyOther) {
   EXPECT_TRUE(repeat.replayed);
   EXPECT_EQ(repeat.generation, running.generation);
   EXPECT_EQ(repeat.prompt->id, first.prompt->id);
-  auto followed = run(turns->follow(kAlice, *id, running.reply.id));
+  auto followed = run(turns->follow(kAlice, *id, running.reply.id, {}));
   EXPECT_EQ(followed.generation, running.generation);
   ASSERT_TRUE(followed.prompt);
   EXPECT_EQ(followed.prompt->id, first.prompt->id);
@@ -142,7 +142,7 @@ TEST_F(BranchesTest, ARegeneratedAnswerIsFollowedAndRepeatedLikeAnyOther) {
   EXPECT_EQ(finish(running).reply.parent, first.prompt->id);
   EXPECT_EQ(finish(other).reply.parent, first.prompt->id);
   EXPECT_EQ(get().message_count, 6U);
-  auto ended = run(turns->follow(kAlice, *id, running.reply.id));
+  auto ended = run(turns->follow(kAlice, *id, running.reply.id, {}));
   EXPECT_FALSE(ended.generation);
   EXPECT_EQ(ended.prompt->id, first.prompt->id);
 }

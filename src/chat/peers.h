@@ -10,14 +10,16 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/task.h"
+#include "base/trace_context.h"
 
 namespace colloquy::chat {
 
-// An answer, and whose it is.
+// An answer, whose it is, and the trace that asks for it goes on with.
 struct AnswerName {
   UserId user;
   ConversationId conversation;
   MessageId message;
+  TraceContext trace{};
 };
 
 enum class PeerState : std::uint8_t {

@@ -157,8 +157,10 @@ Task<std::optional<PeerEnd>> RemoteTurns::read_answer(Remote& remote) {
       if (let_go(remote, false)) co_return std::nullopt;
     }
   } catch (const std::exception& error) {
-    telemetry::log_info(
-        "peer.lost", {{"message_id", remote.name.message.to_string()}, {"detail", error.what()}});
+    telemetry::log_info("peer.lost", {{"message_id", remote.name.message.to_string()},
+                                      {"detail", error.what()},
+                                      {"trace_id", remote.name.trace.trace_id},
+                                      {"span_id", remote.name.trace.span_id}});
   }
   co_return std::nullopt;
 }

@@ -22,7 +22,7 @@ class RemoteTurns {
   ~RemoteTurns();
 
   // `reply`: as the store has it. `generation` is there with kRunning alone. More than `most` at
-  // once are unreachable.
+  // once are unreachable. The other server is told the trace of the first who joins.
   struct Joined {
     PeerState state = PeerState::kUnreachable;
     std::shared_ptr<Generation> generation;

@@ -135,7 +135,7 @@ class RemoteTurnsTest : public ::testing::Test {
     saving.run();
     saved.get();
   }
-  Turn follow() { return run(turns.follow(kAlice, started.conversation.id, started.reply.id)); }
+  Turn follow() { return run(turns.follow(kAlice, started.conversation.id, started.reply.id, {})); }
   GenerationOutcome end_of(const Turn& turn) { return run(turn.generation->outcome()); }
 
   asio::io_context loop;
@@ -217,7 +217,7 @@ TEST_F(RemoteTurnsTest, AServerThatCannotBeReachedLeavesWhatIsSavedAndMayGoOn) {
   EXPECT_TRUE(outcome.may_go_on);
   EXPECT_FALSE(outcome.durable);
   EXPECT_EQ(outcome.error->code(), ErrorCode::kUnavailable);
-  EXPECT_THROW(run(turns.cancel(kAlice, started.conversation.id, started.reply.id)), Error);
+  EXPECT_THROW(run(turns.cancel(kAlice, started.conversation.id, started.reply.id, {})), Error);
 }
 
 TEST_F(RemoteTurnsTest, AnAnswerThatHasJustEndedElsewhereIsReadAgain) {
@@ -230,7 +230,7 @@ TEST_F(RemoteTurnsTest, AnAnswerThatHasJustEndedElsewhereIsReadAgain) {
 TEST_F(RemoteTurnsTest, CancellingElsewhereGivesWhatIsSaved) {
   peers.on_cancel = [this] { save("said", store::MessageStatus::kCancelled); };
   peers.stopped.state = PeerState::kRunning;
-  auto reply = run(turns.cancel(kAlice, started.conversation.id, started.reply.id));
+  auto reply = run(turns.cancel(kAlice, started.conversation.id, started.reply.id, {}));
   EXPECT_EQ(reply.status, store::MessageStatus::kCancelled);
   EXPECT_EQ(reply.content, "said");
 }
@@ -239,12 +239,12 @@ TEST_F(RemoteTurnsTest, ACancelThatCouldNotBeSavedIsAnError) {
   peers.stopped.state = PeerState::kRunning;
   peers.stopped.end.durable = false;
   peers.stopped.end.error = unavailable("The disk is full.");
-  EXPECT_THROW(run(turns.cancel(kAlice, started.conversation.id, started.reply.id)), Error);
+  EXPECT_THROW(run(turns.cancel(kAlice, started.conversation.id, started.reply.id, {})), Error);
 }
 
 TEST_F(RemoteTurnsTest, ARepeatAttachesToTheTurnElsewhere) {
   peers.scripts.push_back({PeerState::kRunning, "x", {}, PeerEnd(), [this] { save("x"); }});
-  auto turn = run(turns.join(kAlice, std::nullopt, key));
+  auto turn = run(turns.join(kAlice, std::nullopt, key, {}));
   ASSERT_TRUE(turn);
   EXPECT_EQ(end_of(*turn).reply.content, "x");
 }

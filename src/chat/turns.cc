@@ -136,7 +136,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
     refusal = error;
   }
   if (refusal) {
-    auto earlier = co_await join(user, request.conversation_id, *key);
+    auto earlier = co_await join(user, request.conversation_id, *key, request.trace);
     if (earlier) co_return std::move(*earlier);
     throw std::move(*refusal);
   }
@@ -147,7 +147,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   if (draining_ || !room.taken()) {
     room.release();
     if (key) {
-      auto earlier = co_await join(user, request.conversation_id, *key);
+      auto earlier = co_await join(user, request.conversation_id, *key, request.trace);
       if (earlier) co_return std::move(*earlier);
     }
     throw unavailable(draining_ ? "The server is shutting down."
@@ -171,7 +171,7 @@ Task<Turn> Turns::start(UserId user, TurnRequest request,
   auto started = co_await store_.start_turn(user, std::move(fresh), std::move(key));
   if (started.replayed) {
     room.release();
-    co_return co_await join_replayed(std::move(user), std::move(started));
+    co_return co_await join_replayed(std::move(user), std::move(started), std::move(request.trace));
   }
 
   if (is_new_conversation) {

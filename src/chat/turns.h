@@ -82,17 +82,19 @@ class Turns {
   // The turn that an earlier start with this key made, joined as by a repeat; nullopt when there is
   // none. For a caller that would refuse a new one.
   Task<std::optional<Turn>> join(UserId user, std::optional<ConversationId> id,
-                                 store::IdempotencyKey key);
+                                 store::IdempotencyKey key, TraceContext trace);
+
+  // `trace`, here and above: of the request, which a server that is asked about it goes on with.
 
   // The turn that made, or makes, an answer, joined as by a repeat. Where the server that makes it
   // cannot be reached, `generation` has ended with what is saved and an outcome that may go on.
   // kNotFound: there is no such answer.
-  Task<Turn> follow(UserId user, ConversationId id, MessageId reply);
+  Task<Turn> follow(UserId user, ConversationId id, MessageId reply, TraceContext trace);
 
   // Stops the model, and returns the answer once what was said is durable; one that has ended
   // already as it is. kNotFound; kUnavailable (it cannot be saved, or the server that makes it not
   // be reached).
-  Task<store::Message> cancel(UserId user, ConversationId id, MessageId reply);
+  Task<store::Message> cancel(UserId user, ConversationId id, MessageId reply, TraceContext trace);
 
   // Stops the model in all turns of the user's that this server makes; what was said is saved where
   // there is a place for it. Does not wait for that.
@@ -116,7 +118,7 @@ class Turns {
                                                   store::NewTurn& fresh);
   Turn run_started(UserId user, store::StartedTurn started, std::shared_ptr<RunningTurn> turn);
   void release_room();
-  Task<Turn> join_replayed(UserId user, store::StartedTurn started);
+  Task<Turn> join_replayed(UserId user, store::StartedTurn started, TraceContext trace);
   // Who makes an answer that is running: this server (`here`), or `owner`; neither: it has ended,
   // and `turn.reply` says how.
   struct Place {
@@ -124,7 +126,7 @@ class Turns {
     std::string owner;
   };
   Task<Place> locate(UserId user, Turn& turn);
-  Task<> attach(UserId user, Turn& turn);
+  Task<> attach(UserId user, Turn& turn, TraceContext trace);
   Task<Turn> read_turn(UserId user, ConversationId id, MessageId reply);
   Task<> read_again(UserId user, Turn& turn);
   std::shared_ptr<RunningTurn> find(MessageId reply) const;

@@ -107,12 +107,12 @@ Task<Turns::Place> Turns::locate(UserId user, Turn& turn) {
   co_return Place{};
 }
 
-Task<> Turns::attach(UserId user, Turn& turn) {
+Task<> Turns::attach(UserId user, Turn& turn, TraceContext trace) {
   auto place = co_await locate(user, turn);
   if (place.here) turn.generation = place.here->generation;
   if (place.here || !is_running(turn.reply)) co_return;
   turn.elsewhere = true;
-  AnswerName name{user, turn.conversation.id, turn.reply.id};
+  AnswerName name{user, turn.conversation.id, turn.reply.id, std::move(trace)};
   for (int tries = 0; tries < kPeerTries; ++tries) {
     auto joined = co_await remote_.join(place.owner, name, turn.reply);
     if (joined.state == PeerState::kRunning) {
@@ -132,15 +132,16 @@ Task<> Turns::attach(UserId user, Turn& turn) {
   turn.generation->end(lost_outcome(turn.reply));
 }
 
-Task<Turn> Turns::follow(UserId user, ConversationId id, MessageId reply) {
+Task<Turn> Turns::follow(UserId user, ConversationId id, MessageId reply, TraceContext trace) {
   auto turn = co_await read_turn(user, id, reply);
-  co_await attach(std::move(user), turn);
+  co_await attach(std::move(user), turn, std::move(trace));
   co_return turn;
 }
 
-Task<store::Message> Turns::cancel(UserId user, ConversationId id, MessageId reply) {
+Task<store::Message> Turns::cancel(UserId user, ConversationId id, MessageId reply,
+                                   TraceContext trace) {
   auto turn = co_await read_turn(user, id, reply);
-  AnswerName name{user, id, reply};
+  AnswerName name{user, id, reply, std::move(trace)};
   for (int tries = 0; tries < kPeerTries; ++tries) {
     auto place = co_await locate(user, turn);
     if (place.here) {
@@ -164,19 +165,19 @@ Task<store::Message> Turns::cancel(UserId user, ConversationId id, MessageId rep
 }
 
 Task<std::optional<Turn>> Turns::join(UserId user, std::optional<ConversationId> id,
-                                      store::IdempotencyKey key) {
+                                      store::IdempotencyKey key, TraceContext trace) {
   auto started = co_await store_.find_turn(user, id, std::move(key));
   if (!started) co_return std::nullopt;
-  co_return co_await join_replayed(std::move(user), std::move(*started));
+  co_return co_await join_replayed(std::move(user), std::move(*started), std::move(trace));
 }
 
-Task<Turn> Turns::join_replayed(UserId user, store::StartedTurn started) {
+Task<Turn> Turns::join_replayed(UserId user, store::StartedTurn started, TraceContext trace) {
   Turn turn;
   turn.conversation = std::move(started.conversation);
   turn.prompt = std::move(started.prompt);
   turn.reply = std::move(started.reply);
   turn.replayed = true;
-  co_await attach(user, turn);
+  co_await attach(user, turn, std::move(trace));
   if (!is_running(turn.reply) || !turn.elsewhere) co_return turn;
   // Of a server that cannot be asked, only the store tells when it has ended.
   auto lost = turn.generation->ended();

@@ -407,14 +407,14 @@ TEST_F(TurnsTest, ACancelledAnswerKeepsWhatWasSaid) {
   build();
   provider.waits = true;
   auto turn = start("Hi");
-  auto reply = run(turns->cancel(kAlice, turn.conversation.id, turn.reply.id));
+  auto reply = run(turns->cancel(kAlice, turn.conversation.id, turn.reply.id, {}));
   EXPECT_EQ(reply.content, "Hello");
   EXPECT_EQ(reply.status, store::MessageStatus::kCancelled);
   EXPECT_EQ(reply.finish_reason, store::FinishReason::kCancelled);
   EXPECT_EQ(saved(turn.conversation.id)[1], reply);
   auto outcome = run(turn.generation->outcome());
   EXPECT_FALSE(outcome.error);
-  EXPECT_EQ(run(turns->cancel(kAlice, turn.conversation.id, turn.reply.id)), reply);
+  EXPECT_EQ(run(turns->cancel(kAlice, turn.conversation.id, turn.reply.id, {})), reply);
 }
 
 TEST_F(TurnsTest, AFollowerOfAnEndedAnswerGetsItsPromptToo) {
@@ -422,12 +422,12 @@ TEST_F(TurnsTest, AFollowerOfAnEndedAnswerGetsItsPromptToo) {
   auto turn = start("Hi");
   run(turn.generation->outcome());
   run_all();
-  auto followed = run(turns->follow(kAlice, turn.conversation.id, turn.reply.id));
+  auto followed = run(turns->follow(kAlice, turn.conversation.id, turn.reply.id, {}));
   EXPECT_FALSE(followed.generation);
   EXPECT_EQ(followed.prompt->content, "Hi");
   EXPECT_EQ(followed.reply.content, "Hello");
-  EXPECT_THROW(run(turns->follow(kAlice, turn.conversation.id, turn.prompt->id)), Error);
-  EXPECT_THROW(run(turns->follow(UserId("bob"), turn.conversation.id, turn.reply.id)), Error);
+  EXPECT_THROW(run(turns->follow(kAlice, turn.conversation.id, turn.prompt->id, {})), Error);
+  EXPECT_THROW(run(turns->follow(UserId("bob"), turn.conversation.id, turn.reply.id, {})), Error);
 }
 
 }  // namespace

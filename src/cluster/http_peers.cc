@@ -141,6 +141,7 @@ Task<HttpPeers::Call> HttpPeers::call(const char* method, std::string owner,
   PeerRequest asked{method, target, peer->instance, name.user};
   auto mark = key_.sign(asked, clock_.now_s());
   request.headers.push_back({kPeerHeader, mark.header});
+  net::add_trace(request, name.trace);
   request.deadlines = deadlines;
   std::unique_ptr<net::ResponseStream> stream;
   try {
@@ -148,7 +149,9 @@ Task<HttpPeers::Call> HttpPeers::call(const char* method, std::string owner,
   } catch (const net::NetError& error) {
     telemetry::log_info("peer.unreachable", {{"peer", peer->url->host_and_port()},
                                              {"message_id", name.message.to_string()},
-                                             {"detail", error.what()}});
+                                             {"detail", error.what()},
+                                             {"trace_id", name.trace.trace_id},
+                                             {"span_id", name.trace.span_id}});
     co_return result;
   }
   auto status = stream->status();

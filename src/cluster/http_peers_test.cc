@@ -120,6 +120,20 @@ TEST_F(HttpPeersTest, TheKeyIsNeverSent) {
   EXPECT_EQ(seen.find("alice"), std::string::npos);
 }
 
+TEST_F(HttpPeersTest, TheTraceGoesOn) {
+  std::string seen;
+  nt::ScriptedServer server([&seen](nt::Peer& peer) {
+    auto request = peer.read_request();
+    if (request) seen = request->head;
+    peer.send(nt::response(404, ""));
+  });
+  name.trace = {"0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "01", "rojo=1"};
+  run(peers.cancel(owner(server), name));
+  EXPECT_NE(seen.find("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"),
+            std::string::npos);
+  EXPECT_NE(seen.find("tracestate: rojo=1\r\n"), std::string::npos);
+}
+
 TEST_F(HttpPeersTest, WhoeverHasNoAddressIsNotCalled) {
   EXPECT_EQ(run(peers.follow(kOther, name)).state, PeerState::kUnreachable);
   EXPECT_EQ(run(peers.follow("", name)).state, PeerState::kUnreachable);

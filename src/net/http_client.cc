@@ -322,6 +322,12 @@ Task<HttpResponse> fetch_whole(std::shared_ptr<ClientCore> client, HttpRequest r
 
 }  // namespace
 
+void add_trace(HttpRequest& request, const TraceContext& trace) {
+  if (trace.trace_id.empty()) return;
+  request.headers.push_back({"traceparent", traceparent(trace)});
+  if (!trace.trace_state.empty()) request.headers.push_back({"tracestate", trace.trace_state});
+}
+
 struct HttpClient::Impl : ClientCore {
   using ClientCore::ClientCore;
 };

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "base/trace_context.h"
 
 namespace colloquy::net {
 
@@ -45,6 +46,10 @@ struct HttpRequest {
   // have got it the first time.
   bool resend_when_closed = true;
 };
+
+// Tells the other end the trace that the call is made within, with the caller's span as its parent
+// (W3C Trace Context); nothing where there is none.
+void add_trace(HttpRequest& request, const TraceContext& trace);
 
 // Where a call failed; what happened at the other end is unknown past kConnect and kTls. kBadUrl:
 // the URL, the method or a header field cannot be sent (a line end within it, for one).

@@ -65,6 +65,23 @@ describe('a turn that another server runs', () => {
     assert.deepEqual(await asks.cancel(id, message), cancelled);
   });
 
+  test('is asked about within the trace of who asks', async (t) => {
+    const both = await twoServers(t);
+    const { asks, servers } = both;
+    const { id, message, stream } = await begin(both, 'x', 'never');
+    const headersOf = (trace) => ({ traceparent: `00-${trace}-b7ad6b7169203331-01` });
+    const traces = { GET: '1'.repeat(32), DELETE: '2'.repeat(32) };
+    const follower = await asks.follow(id, message, { headers: headersOf(traces.GET) });
+    await asks.call('DELETE', `/conversations/${id}/generations/${message}`, { headers: headersOf(traces.DELETE), expect: 200 });
+    await Promise.all([follower.collect(), stream.collect()]);
+    for (const [method, trace] of Object.entries(traces)) {
+      const lines = await Promise.all(servers.map((server) =>
+        server.logged((line) => line.event === 'request' && line.trace_id === trace && line.method === method, `${method} of ${trace}`)));
+      assert.notEqual(lines[0].span_id, lines[1].span_id);
+      assert.notEqual(lines[0].route, lines[1].route);
+    }
+  });
+
   test('belongs to its user there too', async (t) => {
     const both = await twoServers(t);
     const { id, message, held, stream } = await begin(both, 'x', 'y');

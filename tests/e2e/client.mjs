@@ -95,9 +95,9 @@ export class Client {
   }
 
   // Follows an answer that is made, or was. `had`: what the client has of its text already, to go on from there.
-  async follow(conversationId, messageId, { had, signal, expect = 200 } = {}) {
+  async follow(conversationId, messageId, { had, signal, headers: more = {}, expect = 200 } = {}) {
     const path = generationPath(conversationId, messageId);
-    const headers = { Accept: 'text/event-stream' };
+    const headers = { Accept: 'text/event-stream', ...more };
     if (had !== undefined) headers['Last-Event-ID'] = String(Buffer.byteLength(had, 'utf8'));
     const sent = this.#prepare('GET', path, { headers, signal });
     const response = await fetch(sent.url, sent.init);

@@ -282,12 +282,7 @@ net::HttpRequest OpenAiProvider::http_request(const CompletionRequest& request,
   if (!request.request_id.empty() && printable(request.request_id)) {
     http.headers.push_back({"X-Request-Id", request.request_id});
   }
-  if (!request.trace.trace_id.empty()) {
-    http.headers.push_back({"traceparent", traceparent(request.trace)});
-    if (!request.trace.trace_state.empty()) {
-      http.headers.push_back({"tracestate", request.trace.trace_state});
-    }
-  }
+  net::add_trace(http, request.trace);
   http.body = request_body(request, options_,
                            request.model.empty() ? options_.model : request.model, usage);
   // The upstream may have begun, and counted, the completion that it got the first time.
