@@ -16,7 +16,6 @@ namespace {
 
 namespace json = boost::json;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 std::optional<Labels> none(const Labels& /*all*/) { return Labels(); }
 std::optional<Labels> all(const Labels& labels) { return labels; }

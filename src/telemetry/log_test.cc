@@ -197,6 +197,7 @@ TEST(Log, ALineKnowsWhetherItWasDroppedAndTheOneThatWasBegunWasNot) {
   start_log(LogLevel::kInfo);
   const std::string padding = "\"padding\":\"" + std::string(600, 'x') + "\"";
   std::vector<LineReceipt> receipts;
+  receipts.reserve(5);
   // One at a time, so that the third is a batch behind the rest of the second.
   for (int i = 0; i < 4; ++i) {
     receipts.push_back(log_members("line", padding));
@@ -214,6 +215,7 @@ TEST(Log, ALineKnowsWhetherItWasDroppedAndTheOneThatWasBegunWasNot) {
   std::ptrdiff_t lines = 0;
   while (std::getline(written, text)) ++lines;
   std::vector<LineFate> fates;
+  fates.reserve(receipts.size());
   for (const auto& receipt : receipts) fates.push_back(*receipt);
   EXPECT_EQ(fates,
             (std::vector<LineFate>{LineFate::kWritten, LineFate::kWritten, LineFate::kDropped,

@@ -163,8 +163,10 @@ describe('Prometheus reading real servers', { skip, timeout: 2 * kPatienceMs }, 
 
   test('no alert fires of servers that are well', async () => {
     const known = new Set(alertsOf(rulesText).map(({ alert }) => alert));
-    const firing = (await prom.query('ALERTS{alertstate="firing"}')).map(({ metric }) => metric.alertname).filter((name) => known.has(name));
-    assert.deepEqual(firing, []);
+    // Most wait for minutes before they fire, longer than this runs: one that waits is as wrong here.
+    const raised = await prom.query('ALERTS');
+    const names = new Set(raised.map(({ metric }) => metric.alertname).filter((name) => known.has(name)));
+    assert.deepEqual([...names], []);
   });
 
   test('every query of the runbook is one that Prometheus takes', async () => {
