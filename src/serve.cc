@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -583,6 +584,9 @@ int print_token(const config::TokenConfig& config, std::ostream& out) {
                               " must be 1 to 256 bytes of UTF-8 without control characters");
   }
   auto key = make_token_key(config);
+  // A server of another data folder takes no such token: a mistyped --data must not go unseen.
+  if (key.made) std::cerr << "colloquy: there was no token key; made " << key.origin << "\n";
+  if (!key.warning.empty()) std::cerr << "colloquy: " << key.warning << "\n";
   auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config.ttl).count();
   out << auth::mint_token(key.secret, config.user, seconds, SystemClock().now_s(),
                           issuer_of(config.auth_issuer))

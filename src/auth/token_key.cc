@@ -111,8 +111,11 @@ void create_key_file(const fs::path& path) {
 TokenKey load_own_key(const TokenKeySource& source) {
   const fs::path path = (source.data_folder.empty() ? fs::path(".") : source.data_folder) /
                         std::string(kTokenKeyFileName);
-  if (source.create_if_missing && !fs::exists(path)) create_key_file(path);
-  return read_key_file(path, 0007);
+  const bool make = source.create_if_missing && !fs::exists(path);
+  if (make) create_key_file(path);
+  auto key = read_key_file(path, 0007);
+  key.made = make;
+  return key;
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ struct TokenKey {
   std::string secret;
   std::string origin;   // for people: which file, or "the environment"
   std::string warning;  // empty, or what is unsafe about it, for the log
+  bool made = false;    // by this call
 };
 
 // The key is the file's bytes without the line end they finish with, and nothing is decoded:

@@ -30,7 +30,7 @@ class TokenKeyTest : public ::testing::Test {
   ~TokenKeyTest() override { fs::remove_all(folder_); }
 
   fs::path write(const std::string& name, const std::string& text, mode_t mode = 0600) const {
-    const fs::path path = folder_ / name;
+    fs::path path = folder_ / name;
     std::ofstream(path, std::ios::binary) << text;
     ::chmod(path.c_str(), mode);
     return path;
@@ -49,7 +49,9 @@ TEST_F(TokenKeyTest, IsMadeOnceWithModeSixHundred) {
   EXPECT_EQ(made.warning, "");
   const fs::path path = folder_ / "data" / "token.key";
   EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_TRUE(made.made);
   EXPECT_EQ(load_own().secret, made.secret);
+  EXPECT_FALSE(load_own().made);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "data"), fs::directory_iterator()), 1);
 }
 
@@ -62,6 +64,7 @@ TEST_F(TokenKeyTest, ManyWhoMakeItAtOnceGetTheSame) {
   std::vector<std::string> secrets(8);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(secrets.size());
     for (auto& secret : secrets) threads.emplace_back([&] { secret = load_own().secret; });
   }
   EXPECT_EQ(std::set<std::string>(secrets.begin(), secrets.end()).size(), 1U);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -236,6 +236,15 @@ describe('settings and commands', () => {
       assert.ok(stderr.length > 0 && !stdout.includes('.'), String(args));
       assert.ok(!existsSync(data), `${args}: the data folder was made`);
     }
+  });
+
+  test('colloquy token says where it has made a key', async (t) => {
+    const data = join(folderFor(t), 'mistyped');
+    const token = async () => (await runCommand(['token', '--data', data, '--user', 'alice'])).stderr;
+    assert.match(await token(), /made .*mistyped\/token\.key\n$/);
+    assert.equal(await token(), '');
+    chmodSync(join(data, 'token.key'), 0o640);
+    assert.match(await token(), /can be read by others/);
   });
 
   test('a user id is taken as it is', async (t) => {
