@@ -52,8 +52,7 @@ cluster::TrustedRequest trusted(const Services& services, const http::Request& r
 PeerCall trusted_call(const Services& services, const http::Request& request) {
   PeerCall call;
   call.request = trusted(services, request, true);
-  call.name = {call.request.user, conversation_id_of(request), message_id_of(request),
-               request.trace};
+  call.name = {call.request.user, conversation_id_of(request), message_id_of(request)};
   return call;
 }
 

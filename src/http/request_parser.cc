@@ -80,9 +80,7 @@ RequestParser::Progress RequestParser::feed(std::string_view& bytes) {
   }
   Error error;
   const bool in_head = !is_header_done();
-  if (!in_head && chunked() && !saw_chunk_ && bytes.size() < kLeastChunkedBytes) {
-    return Progress::kNeedMore;
-  }
+  if (!in_head && chunked() && may_be_cut_last_chunk(bytes)) return Progress::kNeedMore;
   const std::string_view given = bytes;
   const std::size_t taken = put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
   bytes.remove_prefix(taken);
@@ -207,7 +205,6 @@ std::size_t RequestParser::on_body_impl(String body, Error& error) {
 
 void RequestParser::on_chunk_header_impl(std::uint64_t bytes, String, Error& error) {
   error = {};
-  saw_chunk_ = true;
   if (bytes > most_body_bytes_ - body_bytes_) refuse(413, kTooLarge, error);
 }
 

@@ -75,7 +75,6 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   std::uint64_t most_body_bytes_ = 0;
   std::uint64_t body_bytes_ = 0;
   bool streams_ = false;
-  bool saw_chunk_ = false;
   bool awaits_continue_ = false;
 };
 

@@ -5,7 +5,6 @@
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <functional>
 #include <utility>
 
 #include "base/chunked.h"
@@ -61,8 +60,6 @@ NetError parse_failure(const beast::error_code& error) {
 
 struct ResponseReader::State {
   explicit State(Body wanted) : body(wanted) { restart(); }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
 
   void restart() {
     parser.emplace();
@@ -70,20 +67,15 @@ struct ResponseReader::State {
     parser->body_limit(boost::none);
     parser->eager(true);
     if (body == Body::kNone) parser->skip(true);
-    saw_chunk = false;
-    parser->on_chunk_header(note_chunk);
-  }
-
-  bool awaits_first_chunk() const {
-    return parser->is_header_done() && parser->chunked() && !saw_chunk;
   }
 
   // True when there is more to parse: an informational response was passed over.
   bool parse_once() {
     beast::error_code error;
     const auto data = buffer.data();
-    if (awaits_first_chunk() && data.size() < kLeastChunkedBytes) return false;
-    buffer.consume(parser->put(boost::asio::const_buffer(data.data(), data.size()), error));
+    const std::string_view bytes(static_cast<const char*>(data.data()), data.size());
+    if (parser->is_header_done() && parser->chunked() && may_be_cut_last_chunk(bytes)) return false;
+    buffer.consume(parser->put(boost::asio::const_buffer(bytes.data(), bytes.size()), error));
     if (error == http::error::need_more) error = {};
     if (error) {
       failure = parse_failure(error);
@@ -109,13 +101,6 @@ struct ResponseReader::State {
   std::optional<NetError> failure;
   int informational = 0;
   bool got_bytes = false;
-  bool saw_chunk = false;
-  // Of the type that the parser calls, which keeps but a reference to it.
-  std::function<void(std::uint64_t, beast::string_view, beast::error_code&)> note_chunk =
-      [this](std::uint64_t, beast::string_view, beast::error_code& error) {
-        error = {};
-        saw_chunk = true;
-      };
 };
 
 ResponseReader::ResponseReader(Body body) : state_(std::make_unique<State>(body)) {}

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { contract } from './contract.mjs';
 import { readEvents } from './event_stream.mjs';
 
@@ -238,12 +239,18 @@ function toRawAnswer(method, target, response, bytes, check) {
   return answer;
 }
 
-// Sends bytes as they are, half-closes, and returns all that comes back until the server closes.
+// Sends bytes as they are, in pieces where there are several, half-closes, and returns all that comes back until the server closes.
 export function rawSocket(baseUrl, bytes, { timeoutMs = 60_000, end = true } = {}) {
   const url = new URL(baseUrl);
   return new Promise((resolve, reject) => {
     const chunks = [];
-    const socket = net.connect(Number(url.port), url.hostname, () => (end ? socket.end(bytes) : socket.write(bytes)));
+    const socket = net.connect({ port: Number(url.port), host: url.hostname, noDelay: true }, async () => {
+      for (const [i, piece] of [bytes].flat().entries()) {
+        if (i > 0) await sleep(100);
+        socket.write(piece);
+      }
+      if (end) socket.end();
+    });
     socket.setTimeout(timeoutMs, () => socket.destroy(new Error('the server does not answer')));
     socket.on('data', (chunk) => chunks.push(chunk));
     socket.on('error', (error) => (error.code === 'ECONNRESET' || error.code === 'EPIPE' ? undefined : reject(error)));
